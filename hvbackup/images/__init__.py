@@ -1,0 +1,1 @@
+"""Disk images and their contents; no host needed."""

@@ -1,0 +1,1 @@
+"""Decisions: plans and their execution."""

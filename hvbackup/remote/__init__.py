@@ -1,0 +1,1 @@
+"""Carrying questions and bytes to a host."""

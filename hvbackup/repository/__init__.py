@@ -1,0 +1,1 @@
+"""What is remembered: restore points and their blocks."""

@@ -1,0 +1,1 @@
+"""A Hyper-V host that speaks real WinRM on loopback."""

@@ -1,0 +1,1 @@
+"""diskshadow scripts and transcripts, writers, shadow sets."""
