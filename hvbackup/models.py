@@ -419,7 +419,8 @@ class RestorePoint(Model, frozen=True, kw_only=True):
         finished_at: When the last byte was stored.
         method_asked: What the plan expected.
         method: What was obtained.
-        consistency: `application`, `file-system`, `saved-state`, `off` or `crash`.
+        consistency: `guest` (quiesced inside the guest: by its applications on Windows, by its file systems on
+            Linux), `saved-state`, `off`, or `crash` (as after a power cut).
         evidence: Lines from the host that prove `method` and `consistency`.
         vm: The VM as it was recorded, for a later rebuild.
         component: The writer's component as it was listed.

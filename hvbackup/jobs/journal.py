@@ -1,0 +1,238 @@
+"""The journal of remote side effects: written before each one, closed after it is undone.
+
+One file for each run, in this user's state folder. The run holds a lock on it as long as it lives, so that the next run
+knows by the lock alone, not by process ids, whose owner has died and whose side effects are left-overs. The same facts
+lie on the host too, in the marker of the scratch folder, for the day when this machine is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from hvbackup._version import __version__
+from hvbackup.jobs.clock import now_text
+from hvbackup.models import Model
+
+
+class SideEffect(Model, frozen=True, kw_only=True):
+    """Something on a host that must be undone.
+
+    Attributes:
+        kind: `scratch` (a scratch folder with a shadow set and its exposed folders), `files` (files that an unfinished
+            restore has put on the host), `vm` (a VM that an unfinished rebuild has made).
+        host: The host as the user named it.
+        scratch: The scratch folder, for `scratch`.
+        files: Full paths, for `files`.
+        vm_id: For `vm`.
+        port: TCP port of the connection, to find the same host again.
+    """
+
+    kind: str
+    host: str
+    scratch: str | None = None
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    vm_id: str | None = None
+    port: int | None = None
+
+
+def state_folder() -> Path:
+    """Return the folder of this user's state (journal, records of runs); `HVBACKUP_STATE_DIR` overrides it."""
+    override = os.environ.get("HVBACKUP_STATE_DIR")
+    if override:
+        return Path(override)
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("hvbackup", appauthor=False))
+
+
+def workstation() -> dict[str, str]:
+    """Return what tells this machine and user from others: a random id kept in the state folder, and the names."""
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "workstation-id"
+    try:
+        with file.open("x", encoding="ascii") as stream:
+            stream.write(str(uuid.uuid4()))
+    except FileExistsError:
+        pass
+    return {"id": file.read_text(encoding="ascii").strip(), "name": socket.gethostname()}
+
+
+def marker(run_id: str, purpose: str) -> dict[str, Any]:
+    """Return what is written into a scratch folder on the host, so that anybody can tell whose it is."""
+    return {
+        "tool": "hvbackup",
+        "version": __version__,
+        "runId": run_id,
+        "purpose": purpose,
+        "workstation": workstation(),
+        "createdAt": now_text(),
+        "note": "A backup may be running. If not: hvbackup cleanup HOST removes this folder and its shadow copies.",
+    }
+
+
+class Journal:
+    """The side effects of one run. Thread-safe by the append-only file: each line is one write."""
+
+    def __init__(self, run_id: str, folder: Path | None = None) -> None:
+        self.run_id = run_id
+        place = (folder or state_folder()) / "journal"
+        place.mkdir(parents=True, exist_ok=True)
+        self._path = place / f"{run_id}.jsonl"
+        self._stream: IO[bytes] = self._path.open("xb", buffering=0)
+        self._next = 0
+        self._mutex = threading.Lock()
+        if not _lock(self._stream):  # nobody else can know this name yet
+            raise AssertionError(f"{self._path} is locked by somebody else")
+
+    def begin(self, effect: SideEffect) -> int:
+        """Write down a side effect that is about to happen; return its number. Durable when this returns."""
+        with self._mutex:
+            self._next += 1
+            number = self._next
+        self._write({"begin": number, "at": now_text(), "effect": effect.to_dict()})
+        return number
+
+    def undone(self, number: int) -> None:
+        """Write down that side effect `number` is no more."""
+        self._write({"undone": number, "at": now_text()})
+
+    @contextmanager
+    def effect(self, effect: SideEffect) -> Iterator[None]:
+        """Write `effect` down for the time of the block, which must undo it; an error leaves it open."""
+        number = self.begin(effect)
+        yield
+        self.undone(number)
+
+    def close(self) -> None:
+        """End the run: the file is removed when nothing is open, else it stays for the next run."""
+        if self._stream.closed:
+            return
+        keep = bool(_open_effects(self._path))
+        if keep or sys.platform == "win32":
+            self._stream.close()  # Windows cannot remove a file that is open
+        if not keep:
+            self._path.unlink(missing_ok=True)
+        self._stream.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(record, ensure_ascii=True).encode() + b"\n")
+        os.fsync(self._stream.fileno())
+
+
+class AbandonedRun:
+    """The journal of a run whose process is gone, with the side effects that nobody has undone."""
+
+    def __init__(self, path: Path, stream: IO[bytes], effects: dict[int, SideEffect]) -> None:
+        self.run_id = path.stem
+        self.effects = effects
+        self._path = path
+        self._stream = stream
+
+    def undone(self, number: int) -> None:
+        """Note that one is no more; the file goes with the last one."""
+        self.effects.pop(number, None)
+        self._stream.seek(0, os.SEEK_END)
+        self._stream.write(json.dumps({"undone": number, "at": now_text()}).encode() + b"\n")
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        """Let the journal go; it is removed when nothing is open in it."""
+        self._stream.close()
+        if not self.effects:
+            self._path.unlink(missing_ok=True)
+
+
+def abandoned_runs(host: str, folder: Path | None = None) -> list[AbandonedRun]:
+    """Return the runs of dead processes that left something on `host`; each must be closed.
+
+    While one is held here, no other process takes it up.
+    """
+    found = []
+    for path in sorted(((folder or state_folder()) / "journal").glob("*.jsonl")):
+        try:
+            stream = path.open("r+b", buffering=0)
+        except FileNotFoundError:
+            continue
+        if not _lock(stream):
+            stream.close()
+            continue
+        effects = _open_effects(path)
+        mine = {number: effect for number, effect in effects.items() if effect.host.casefold() == host.casefold()}
+        if not effects:
+            stream.close()
+            path.unlink(missing_ok=True)
+        elif mine:
+            run = AbandonedRun(path, stream, effects)
+            found.append(run)
+        else:
+            stream.close()
+    return found
+
+
+def run_is_alive(run_id: str, folder: Path | None = None) -> bool:
+    """Whether a run of this machine and user is still at work."""
+    path = (folder or state_folder()) / "journal" / f"{run_id}.jsonl"
+    try:
+        with path.open("r+b", buffering=0) as stream:
+            return not _lock(stream)
+    except FileNotFoundError:
+        return False
+
+
+def _open_effects(path: Path) -> dict[int, SideEffect]:
+    import msgspec
+
+    effects: dict[int, SideEffect] = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue  # the last line of a process that died while writing: its effect had not begun
+        if "begin" in record:
+            effects[record["begin"]] = msgspec.convert(record["effect"], SideEffect)
+        else:
+            effects.pop(record.get("undone"), None)
+    return effects
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[bytes]) -> bool:
+        # A byte far beyond the end: locking it hides nothing from readers.
+        position = stream.tell()
+        stream.seek(1 << 30)
+        try:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            stream.seek(position)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(stream: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
