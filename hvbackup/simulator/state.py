@@ -162,7 +162,7 @@ class ShadowRecord(Record):
     number: int
     created_at: str
     exposed: str | None = None
-    attributes: list[str] = ["No_Auto_Release", "Persistent", "Differential"]
+    attributes: list[str] = []
 
     @property
     def device(self) -> str:

@@ -1,0 +1,63 @@
+"""The files of a VM's configuration on the simulated host.
+
+A real `.vmcx` is binary; here it is a recognisable header and the VM's record as JSON, which is enough to import it.
+"""
+
+from __future__ import annotations
+
+import ntpath
+from pathlib import Path
+
+import msgspec
+
+from hvbackup.models import Vm
+from hvbackup.simulator.state import Record, VmRecord, VmTruth
+from hvbackup.simulator.volumes import local_path
+
+_VMCX = b"HVBACKUP SIMULATED VMCX\r\n\0"
+_VMRS = b"HVBACKUP SIMULATED VMRS\r\n\0"
+
+
+class SavedConfiguration(Record):
+    """What a `.vmcx` file holds."""
+
+    vm: Vm
+    truth: VmTruth
+
+
+def configuration_path(location: str, vm_id: str) -> str:
+    r"""Where the configuration file of a VM lies below its configuration location."""
+    return ntpath.join(location, "Virtual Machines", vm_id.upper() + ".vmcx")
+
+
+def write_configuration(folder: Path, record: VmRecord) -> None:
+    """Write the `.vmcx` and `.vmrs` of a VM where its record says; a saved VM has its memory in the `.vmrs`."""
+    path = record.vm.configuration_file
+    if path is None:
+        return
+    local = local_path(folder, path)
+    local.parent.mkdir(parents=True, exist_ok=True)
+    saved = SavedConfiguration(vm=record.vm, truth=record.truth)
+    local.write_bytes(_VMCX + msgspec.json.format(msgspec.json.encode(saved), indent=1))
+    memory = record.vm.id.encode() * 2000 if record.vm.state == "Saved" else b""
+    local.with_suffix(".vmrs").write_bytes(_VMRS + memory)
+
+
+def read_configuration(folder: Path, path: str) -> SavedConfiguration:
+    """Read a `.vmcx`; `FileNotFoundError` when it is missing, `ValueError` when it is not one."""
+    raw = local_path(folder, path).read_bytes()
+    if not raw.startswith(_VMCX):
+        raise ValueError("The virtual machine configuration could not be read.")
+    try:
+        return msgspec.json.decode(raw[len(_VMCX) :], type=SavedConfiguration)
+    except msgspec.DecodeError:
+        raise ValueError("The virtual machine configuration could not be read.") from None
+
+
+def remove_configuration(folder: Path, record: VmRecord) -> None:
+    """Remove the configuration files of a VM, as Remove-VM does; disks stay."""
+    if record.vm.configuration_file is None:
+        return
+    local = local_path(folder, record.vm.configuration_file)
+    for file in (local, local.with_suffix(".vmrs"), local.with_suffix(".vmgs")):
+        file.unlink(missing_ok=True)
