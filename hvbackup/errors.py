@@ -32,7 +32,9 @@
     ├── VerificationFailed               1   what was written is not what was asked for
     ├── ImageError                       1
     │   ├── ImageDamaged                 1
-    │   └── ImageUnsupported             1
+    │   ├── ImageUnsupported             1
+    │   ├── ParentMissing                1
+    │   └── ParentMismatch               1
     ├── RepositoryError                  1
     │   ├── RepositoryNotFound           1
     │   ├── RepositoryExists             1
@@ -309,6 +311,14 @@ class ImageDamaged(ImageError):
 
 class ImageUnsupported(ImageError):
     """The image is of a kind that is not read."""
+
+
+class ParentMissing(ImageError):
+    """The parent of a differencing disk is needed, and was not given or not found."""
+
+
+class ParentMismatch(ImageError):
+    """The parent of a differencing disk is not the one that it was made from, or has changed since."""
 
 
 class RepositoryError(HvBackupError):
