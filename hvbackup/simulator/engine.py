@@ -21,6 +21,10 @@ class HostError(Exception):
         self.details = details
 
 
+class Stopped(Exception):
+    """The client has stopped or left the call; a handler lets it pass."""
+
+
 class ScriptContext(Protocol):
     """One call of one script, as a handler sees it."""
 
@@ -33,10 +37,10 @@ class ScriptContext(Protocol):
         """The `byte[]` objects that the client sends as pipeline input, in order."""
 
     def write_frame(self, data: bytes) -> None:
-        """Write one `byte[]` to the output; blocks while the client does not read."""
+        """Write one `byte[]` to the output; blocks while the client does not read. Raises `Stopped`."""
 
     def progress(self, activity: str, status: str, percent: int) -> None:
-        """Write a progress record."""
+        """Write a progress record. Raises `Stopped`."""
 
 
 class Handler(Protocol):
@@ -44,3 +48,40 @@ class Handler(Protocol):
 
     def __call__(self, context: ScriptContext) -> dict[str, Any]:
         """Answer one call."""
+
+
+class Channel(Protocol):
+    """Where one command's streams go; PSRP pipelines and WinRS commands each have their own.
+
+    Every method raises `Stopped` when the client has stopped the command.
+    """
+
+    stopped: threading.Event
+
+    def input(self) -> Iterator[Any]:
+        """The objects that the client sends, in order: `bytes` for a `byte[]`, `str` for a string."""
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write one `byte[]`, not enumerated."""
+
+    def write_output(self, value: Any) -> None:
+        """Write an object."""
+
+    def write_error(self, message: str, error_id: str) -> None:
+        """Write an error that does not end the command."""
+
+    def write_message(self, stream: str, message: str) -> None:
+        """Write to the stream `verbose`, `warning`, `debug` or `information`."""
+
+    def write_progress(self, activity: str, status: str, percent: int) -> None:
+        """Write a progress record; `percent` -1 when it is not known."""
+
+
+class TerminatingError(Exception):
+    """Ends a command as `throw` does."""
+
+    def __init__(self, error_id: str, message: str, category: str = "OperationStopped") -> None:
+        super().__init__(message)
+        self.error_id = error_id
+        self.message = message
+        self.category = category
