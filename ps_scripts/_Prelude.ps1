@@ -254,6 +254,48 @@ function Test-HvbLink {
     [bool] ($attributes -band [IO.FileAttributes]::ReparsePoint)
 }
 
+function Get-HvbTree {
+    # Everything in a folder, deepest last; links are listed and not entered.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Path)
+    $folders = New-Object -TypeName System.Collections.Queue
+    $folders.Enqueue($Path)
+    while ($folders.Count -gt 0) {
+        foreach ($entry in [IO.Directory]::GetFileSystemEntries($folders.Dequeue())) {
+            $attributes = [IO.File]::GetAttributes($entry)
+            $isFolder = [bool] ($attributes -band [IO.FileAttributes]::Directory)
+            $isLink = [bool] ($attributes -band [IO.FileAttributes]::ReparsePoint)
+            if ($isFolder -and -not $isLink) {
+                $folders.Enqueue($entry)
+            }
+            [pscustomobject] @{ Path = $entry; IsFolder = $isFolder; IsLink = $isLink }
+        }
+    }
+}
+
+function Remove-HvbTree {
+    # Removes a folder and what is in it; PathRefused, and nothing removed, when a link or mount point is in it.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Path)
+    $entries = @(Get-HvbTree -Path $Path)
+    foreach ($entry in $entries) {
+        if ($entry.IsLink) {
+            throw (New-HvbError -Id PathRefused -Message "'$($entry.Path)' is a link or a mount point; nothing was removed.")
+        }
+    }
+    [array]::Reverse($entries)
+    foreach ($entry in $entries) {
+        if ($entry.IsFolder) {
+            [IO.Directory]::Delete($entry.Path)
+        }
+        else {
+            [IO.File]::SetAttributes($entry.Path, 'Normal')
+            [IO.File]::Delete($entry.Path)
+        }
+    }
+    [IO.Directory]::Delete($Path)
+}
+
 function Open-HvbFile {
     # A file for reading, whoever else has it open.
     [CmdletBinding()]
@@ -360,18 +402,26 @@ function Invoke-HvbProgram {
     }
 }
 
+function Get-HvbHyperVService {
+    # Win32_Service of the Virtual Machine Management service, or nothing without the Hyper-V role.
+    [CmdletBinding()]
+    param()
+    Get-CimInstance -ClassName Win32_Service -Filter "Name = 'vmms'"
+}
+
 function Assert-HvbHyperV {
     # HyperVMissing unless the Hyper-V role and its module are there.
     [CmdletBinding()]
     param()
-    if (@(Get-Service | Where-Object -FilterScript { $_.Name -eq 'vmms' }).Count -eq 0) {
+    if (-not (Get-HvbHyperVService)) {
         throw (New-HvbError -Id HyperVMissing -Message 'This host has no Hyper-V role: the service vmms is not there.')
     }
     try {
         Import-Module -Name Hyper-V
     }
     catch {
-        throw (New-HvbError -Id HyperVMissing -Message "The Hyper-V module for PowerShell cannot be loaded: $($_.Exception.Message)")
+        $reason = $_.Exception.Message
+        throw (New-HvbError -Id HyperVMissing -Message "The Hyper-V module for PowerShell cannot be loaded: $reason")
     }
 }
 
