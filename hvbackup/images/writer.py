@@ -22,6 +22,7 @@ _LOG = layout.Region(MIB, MIB)
 _METADATA = layout.Region(2 * MIB, MIB)
 _BAT_OFFSET = 3 * MIB
 _BAT_PAGE = 64 * 1024
+_ZEROS = bytes(64 * 1024)
 
 
 class VhdxParent(Model, frozen=True, kw_only=True):
@@ -163,6 +164,16 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_sparse(file: IO[bytes], offset: int, data: bytes | bytearray | memoryview) -> None:
+    """Write bytes at a place where the file holds nothing yet; zeros become holes where the file system has holes."""
+    view = memoryview(data)
+    for at in range(0, len(view), len(_ZEROS)):
+        piece = view[at : at + len(_ZEROS)]
+        if piece != _ZEROS[: len(piece)]:
+            file.seek(offset + at)
+            file.write(piece)
+
+
 class _Payload:
     """Lays blocks into the file one after the other and remembers where, for the BAT."""
 
@@ -198,8 +209,7 @@ class _Payload:
         if len(data) > shape.block_size:
             raise InvalidRequest(f"block {block} has {len(data)} bytes; a block has {shape.block_size}")
         offset = self._first + block * shape.block_size if self._fixed else self._end
-        self._file.seek(offset)
-        self._file.write(data)
+        write_sparse(self._file, offset, data)
         self._end = max(self._end, offset + shape.block_size)
         return offset
 
