@@ -65,7 +65,7 @@ class Machine(Record):
     diskshadow: bool = True
     language: str = "en"
     code_page: int = 437
-    scratch_root: str = "C:\\ProgramData\\hvbackup"
+    scratch_root: str = "C:\\ProgramData\\hvbackup\\runs"
     virtual_machine_path: str = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
     virtual_hard_disk_path: str = "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks"
     auto_recovery: bool = False
