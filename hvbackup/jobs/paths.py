@@ -48,6 +48,14 @@ def in_shadow(path: str, volumes: Iterable[Volume], mounts: Mapping[str, str]) -
     return ntpath.join(mounts[volume.id], relative_to_volume(path, volume))
 
 
+def below_volume(path: str, volumes: Iterable[Volume]) -> str:
+    r"""Return `path` with the casing and shape in which the host writes the root of its volume (`D:\...`)."""
+    volume = volume_of(path, volumes)
+    if volume is None or not volume.paths:
+        return path
+    return ntpath.join(volume.paths[0], relative_to_volume(path, volume))
+
+
 def name_in_point(path: str) -> str:
     r"""Return the name of a file inside a restore point: `D:\VMs\a.vhdx` is `D/VMs/a.vhdx`."""
     text = path.removeprefix("\\\\?\\")
@@ -59,6 +67,13 @@ def name_in_point(path: str) -> str:
 def below_folder(folder: str, name: str) -> str:
     r"""Return the Windows path of a point's file below `folder`: the tree of the source is kept."""
     return ntpath.join(folder, *name.split("/"))
+
+
+def is_absolute(path: str) -> bool:
+    r"""Whether a path begins at a drive or a volume (`D:\...`, `\\?\Volume{...}\...`) and has no `..` in it."""
+    drive, rest = ntpath.splitdrive(path)
+    at_root = path.startswith("\\\\?\\Volume{") or (len(drive) == 2 and rest.startswith("\\"))
+    return at_root and ".." not in path.replace("/", "\\").split("\\")
 
 
 def same_path(left: str, right: str) -> bool:

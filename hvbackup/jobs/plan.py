@@ -57,6 +57,11 @@ class BackupPlan(Model, frozen=True, kw_only=True):
         return next(job for job in self.jobs if job.vm.id == vm_id)
 
     @property
+    def running_ids(self) -> tuple[str, ...]:
+        """Ids of the VMs whose jobs will run."""
+        return tuple(vm_id for each in self.sets for vm_id in each)
+
+    @property
     def size_bytes(self) -> int:
         """Bytes that the host will read for all jobs that run."""
         return sum(job.size_bytes for job in self.jobs if job.action == "run")
@@ -73,8 +78,8 @@ def require_fit(facts: HostFacts) -> None:
         raise NotAdministrator(
             f"{facts.user} is not an administrator of {name} in this session",
             host=name,
-            hint="Use a member of the host's Administrators. A local account other than the built-in Administrator gets "
-            "a filtered token over the network unless LocalAccountTokenFilterPolicy is 1.",
+            hint="Use a member of the host's Administrators. A local account other than the built-in Administrator "
+            "gets a filtered token over the network unless LocalAccountTokenFilterPolicy is 1.",
         )
     if not facts.hyper_v.installed:
         raise HyperVMissing(

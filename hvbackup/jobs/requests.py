@@ -97,3 +97,17 @@ class RebuildRequest(Model, frozen=True, kw_only=True):
     by: RebuildBy = RebuildBy.AUTO
     drop_saved_state: bool = False
     lanes: int = 2
+
+
+class MountRequest(Model, frozen=True, kw_only=True):
+    """Mount a VHD or VHDX of the host read-only.
+
+    Attributes:
+        path: Full path on the host.
+        drive_letters: Let Windows give drive letters.
+        access_root: An empty or missing folder in which each volume gets a folder.
+    """
+
+    path: str
+    drive_letters: bool = True
+    access_root: str | None = None

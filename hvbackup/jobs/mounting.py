@@ -1,0 +1,51 @@
+"""Disks of the host mounted read-only, for looking into a restored VHD."""
+
+from __future__ import annotations
+
+from hvbackup.errors import InvalidRequest
+from hvbackup.jobs.paths import is_absolute
+from hvbackup.jobs.requests import MountRequest
+from hvbackup.models import Vm
+from hvbackup.remote.calls import DiskDismounted, DiskMounted, DismountDisk, GetVm, MountDisk
+from hvbackup.remote.session import Transport
+
+
+def mount_disk(transport: Transport, request: MountRequest) -> DiskMounted:
+    """Mount a VHD or VHDX of the host read-only and return its partitions with letters or folders.
+
+    Raises:
+        InvalidRequest: The path is no full Windows path, or the disk belongs to a VM of the host.
+        FileMissing, DiskMountFailed, RemoteError: As the host says.
+    """
+    _require_absolute(request.path)
+    if request.access_root is not None:
+        _require_absolute(request.access_root)
+    owner = _owner(transport, request.path)
+    if owner is not None:
+        raise InvalidRequest(
+            f"{request.path} is attached to the VM {owner.name!r}",
+            hint="Restore the disk to another folder first (hvbackup restore), and mount that.",
+        )
+    return transport.call(
+        MountDisk(path=request.path, drive_letters=request.drive_letters, access_root=request.access_root)
+    ).data
+
+
+def unmount_disk(transport: Transport, path: str, *, access_root: str | None = None) -> DiskDismounted:
+    """Dismount a disk; `was_mounted` says whether it had been."""
+    _require_absolute(path)
+    return transport.call(DismountDisk(path=path, access_root=access_root)).data
+
+
+def _owner(transport: Transport, path: str) -> Vm | None:
+    for vm in transport.call(GetVm()).data.vms:
+        for disk in vm.disks:
+            links = [disk.path or "", *(link.path for link in disk.chain)]
+            if any(link.casefold() == path.casefold() for link in links):
+                return vm
+    return None
+
+
+def _require_absolute(path: str) -> None:
+    if not is_absolute(path):
+        raise InvalidRequest(f"{path!r} is no full Windows path", hint=r"Such as D:\Restore\disk.vhdx.")

@@ -1,0 +1,77 @@
+"""The files of a restore point: choosing some, and the tree that people know (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hvbackup.errors import InvalidRequest
+from hvbackup.models import Method, Model, PointFile, RestorePoint
+
+
+class TreeNode(Model, frozen=True, kw_only=True):
+    """A folder or file of the tree; `size_bytes` is None for folders."""
+
+    name: str
+    size_bytes: int | None = None
+    children: tuple[TreeNode, ...] = ()
+
+
+def choose_files(point: RestorePoint, patterns: Iterable[str]) -> tuple[PointFile, ...]:
+    """Return the files that the patterns mean; none given means all.
+
+    A pattern (`*`, `?`, no case, either slash) fits the whole name, or its end from a slash on: `*.vhdx`, `web01.vhdx`.
+
+    Raises:
+        InvalidRequest: A pattern fits no file.
+    """
+    wanted = list(patterns)
+    if not wanted:
+        return point.files
+    chosen: dict[str, None] = {}
+    for pattern in wanted:
+        text = re.escape(pattern.replace("\\", "/")).replace(r"\*", ".*").replace(r"\?", ".")
+        expression = re.compile(f"(?:.*/)?{text}", re.IGNORECASE | re.DOTALL)
+        hits = [file.name for file in point.files if expression.fullmatch(file.name)]
+        if not hits:
+            raise InvalidRequest(
+                f"no file of {point.id} fits {pattern!r}", hint=f"`hvbackup show {point.id}` lists the files."
+            )
+        chosen.update(dict.fromkeys(hits))
+    return tuple(file for file in point.files if file.name in chosen)
+
+
+def point_tree(point: RestorePoint) -> TreeNode:
+    """Return the point as the VSS plugin of the seed shows it: writer, Host Component, method, VM, volume, folders."""
+    own = [file for file in point.files if file.kind != "host"]
+    host = [file for file in point.files if file.kind == "host"]
+    method = {Method.ONLINE: "Online", Method.OFFLINE: "Offline"}.get(point.method, "Unknown method")
+    children = []
+    if host:
+        children.append(TreeNode(name="Host Component", children=_folders(host)))
+    children.append(TreeNode(name=method, children=(TreeNode(name=point.vm_name, children=_folders(own)),)))
+    writer = TreeNode(name="Microsoft Hyper-V VSS Writer", children=tuple(children))
+    return TreeNode(name="@HYPERV", children=(writer,))
+
+
+def _folders(files: list[PointFile]) -> tuple[TreeNode, ...]:
+    return _level([(_path(file), file.size_bytes) for file in files])
+
+
+def _path(file: PointFile) -> tuple[str, ...]:
+    first, *rest = file.name.split("/")
+    return (first + ":" if len(first) == 1 else first, *rest)
+
+
+def _level(entries: list[tuple[tuple[str, ...], int]]) -> tuple[TreeNode, ...]:
+    groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+    for path, size in entries:
+        groups.setdefault(path[0], []).append((path[1:], size))
+    nodes = []
+    for name in sorted(groups, key=str.casefold):
+        below = groups[name]
+        if len(below) == 1 and not below[0][0]:
+            nodes.append(TreeNode(name=name, size_bytes=below[0][1]))
+        else:
+            nodes.append(TreeNode(name=name, children=_level(below)))
+    return tuple(nodes)
