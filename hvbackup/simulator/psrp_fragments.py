@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 _FRAGMENT = struct.Struct(">QQBI")
-_START, _END = 1, 2
+START, END = 1, 2
 _MESSAGE_HEAD = 40
 _TO_CLIENT = 1
 
@@ -82,7 +82,7 @@ class Fragmenter:
         fragments = []
         for number, position in enumerate(range(0, max(length, 1), room)):
             content = view[position : position + room]
-            flags = (_START if position == 0 else 0) | (_END if position + room >= length else 0)
+            flags = (START if position == 0 else 0) | (END if position + room >= length else 0)
             fragments.append(b"".join([_FRAGMENT.pack(object_id, number, flags, len(content)), content]))
         return fragments
 
@@ -98,7 +98,7 @@ class Defragmenter:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the messages that `data` completes."""
         for object_id, _, flags, content in split_fragments(data):
-            if flags & _START and flags & _END:
+            if flags & START and flags & END:
                 yield content
                 continue
             size = self._sizes[object_id] = self._sizes.get(object_id, 0) + len(content)
@@ -106,6 +106,6 @@ class Defragmenter:
                 raise MalformedFragment(f"an object of more than {self._limit} bytes")
             parts = self._parts.setdefault(object_id, [])
             parts.append(content)
-            if flags & _END:
+            if flags & END:
                 del self._parts[object_id], self._sizes[object_id]
                 yield b"".join(parts)

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from hvbackup.simulator.authentication import METHODS, Accounts
+from hvbackup.simulator.bridge import BridgedShell, PowerShellProgram
 from hvbackup.simulator.builtins import register_builtins
 from hvbackup.simulator.certificates import Authority, ServerCertificate
 from hvbackup.simulator.engine import Handler
 from hvbackup.simulator.faults import CertificateKind, Faults
+from hvbackup.simulator.process_shell import ProcessShell
 from hvbackup.simulator.psrp_shell import PsrpShell
 from hvbackup.simulator.python_engine import PlainFunction, PythonEngine, load_scripts
 from hvbackup.simulator.winrs_shell import WinrsShell
@@ -26,6 +29,8 @@ from hvbackup.simulator.wsman_service import Service
 from hvbackup.simulator.wsman_shell import Limits, Shell
 
 _HANDSHAKE_SECONDS = 15.0
+
+Engine = Literal["python", "pwsh"]
 
 
 class WSManServer(ThreadingHTTPServer):
@@ -38,6 +43,8 @@ class WSManServer(ThreadingHTTPServer):
         port: TCP port, 0 for a free one.
         methods: Which of basic, negotiate, ntlm and certificate are allowed.
         scripts: Folder of the scripts; by default the installed `ps_scripts`.
+        engine: `python` (handlers) or `pwsh` (PowerShell itself runs what clients send).
+        powershell: Where PowerShell is; needed for the engine `pwsh`.
 
     Attributes:
         faults: What is wrong with the host; see `Faults`.
@@ -60,7 +67,13 @@ class WSManServer(ThreadingHTTPServer):
         limits: Limits | None = None,
         computer_name: str = "HV01",
         os_version: str = "10.0.20348",
+        engine: Engine = "python",
+        powershell: PowerShellProgram | None = None,
     ) -> None:
+        if engine == "pwsh" and powershell is None:
+            raise ValueError("the engine pwsh needs to know where PowerShell is")
+        self.engine = engine
+        self._powershell = powershell if engine == "pwsh" else None
         chosen = dict(accounts or {"Administrator": secrets.token_urlsafe(18)})
         self.username, self.password = next(iter(chosen.items()))
         self.computer_name = computer_name
@@ -139,9 +152,13 @@ class WSManServer(ThreadingHTTPServer):
         return register
 
     def _new_powershell(self, shell_id: str, uri: str, owner: str) -> Shell:
+        if self._powershell is not None:
+            return BridgedShell(shell_id, uri, owner, self.limits, program=self._powershell, faults=self.faults)
         return PsrpShell(shell_id, uri, owner, self.limits, engine=self._engine, faults=self.faults)
 
     def _new_winrs(self, shell_id: str, uri: str, owner: str) -> Shell:
+        if self._powershell is not None:
+            return ProcessShell(shell_id, uri, owner, self.limits, program=self._powershell)
         return WinrsShell(shell_id, uri, owner, self.limits, engine=self._engine)
 
     # ------------------------------------------------------------ connections

@@ -17,16 +17,25 @@ class CommandEnded(Exception):
 
 
 class OutputQueue:
-    """Ordered (stream, bytes) chunks that wait for a Receive; a writer waits while it is full."""
+    """Ordered (stream, bytes) chunks that wait for a Receive; a writer waits while it is full.
 
-    def __init__(self, limit: int) -> None:
-        self._changed = threading.Condition()
+    Queues that share a writer share the condition `changed` too, so that it can wait for all of them at once.
+    """
+
+    def __init__(self, limit: int, changed: threading.Condition | None = None) -> None:
+        self._changed = changed or threading.Condition()
         self._chunks: deque[tuple[str, bytes]] = deque()
         self._size = 0
         self._limit = limit
         self._done = False
         self._closed = False
+        self._hungry = 0
         self.exit_code = 0
+
+    @property
+    def hungry(self) -> bool:
+        """Whether somebody waits for output, and there is none."""
+        return self._hungry > 0
 
     @property
     def done(self) -> bool:
@@ -45,7 +54,7 @@ class OutputQueue:
             CommandEnded: The queue is closed.
         """
         with self._changed:
-            while wait and self._size >= self._limit and not self._closed:
+            while wait and self.full:
                 self._changed.wait()
             if self._closed:
                 raise CommandEnded
@@ -53,6 +62,11 @@ class OutputQueue:
                 self._chunks.append((stream, chunk))
                 self._size += len(chunk)
             self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether a writer should wait."""
+        return self._size >= self._limit and not self._closed
 
     def finish(self, exit_code: int = 0) -> None:
         """Say that nothing more comes; the first exit code counts."""
@@ -81,11 +95,16 @@ class OutputQueue:
         """Return the chunks that fit into `room` bytes and whether that is all; None when nothing came in time."""
         end = time.monotonic() + timeout
         with self._changed:
-            while not self._chunks and not self._done:
-                left = end - time.monotonic()
-                if left <= 0:
-                    return None
-                self._changed.wait(left)
+            self._hungry += 1
+            self._changed.notify_all()
+            try:
+                while not self._chunks and not self._done:
+                    left = end - time.monotonic()
+                    if left <= 0:
+                        return None
+                    self._changed.wait(left)
+            finally:
+                self._hungry -= 1
             taken: list[tuple[str, bytes]] = []
             used = 0
             while self._chunks:

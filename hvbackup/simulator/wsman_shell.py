@@ -58,7 +58,7 @@ class Shell:
         self.owner = owner
         self.limits = limits
         self.commands: dict[str, Command] = {}
-        self.output = OutputQueue(limits.output)
+        self.output = self.new_output()
         self.disconnected = threading.Event()
         self.born = self.used = time.monotonic()
         self.idle_timeout = "PT7200.000S"
@@ -92,9 +92,13 @@ class Shell:
 
     def new_command(self, command_id: str) -> Command:
         """Make and remember a command."""
-        command = Command(command_id, OutputQueue(self.limits.output), InputQueue(self.limits.input))
+        command = Command(command_id, self.new_output(), InputQueue(self.limits.input))
         self.commands[command_id] = command
         return command
+
+    def new_output(self) -> OutputQueue:
+        """Make a queue for output."""
+        return OutputQueue(self.limits.output)
 
     def find_command(self, command_id: str) -> Command:
         """Return a command, or raise the fault for one that is not there."""
