@@ -435,3 +435,40 @@ function Get-HvbVirtualMachine {
     }
     $found[0]
 }
+
+function Assert-HvbVmName {
+    # VmExists when a VM has this name.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Name)
+    foreach ($machine in Get-VM) {
+        if ($machine.Name -eq $Name) {
+            throw (New-HvbError -Id VmExists -Message "There is a VM with the name '$Name' already ($($machine.Id)).")
+        }
+    }
+}
+
+function Assert-HvbSwitch {
+    # RequestRefused when the host has no such switch.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Name)
+    if (@(Get-VMSwitch | Where-Object -FilterScript { $_.Name -eq $Name }).Count -eq 0) {
+        throw (New-HvbError -Id RequestRefused -Message "This host has no virtual switch '$Name'.")
+    }
+}
+
+function Read-HvbPlacement {
+    # The disks of a request: recorded path -> where the file is now. FileMissing when one is not there.
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param([AllowEmptyCollection()] [Parameter(Mandatory)] [object[]] $Value)
+    $places = @{}
+    foreach ($item in $Value) {
+        $placement = Read-HvbObject -Value $item -Place 'disks' -Required @{ recordedPath = 'string'; path = 'string' }
+        $path = Resolve-HvbPath -Path $placement.path
+        if (-not [IO.File]::Exists($path)) {
+            throw (New-HvbError -Id FileMissing -Message "The disk '$path' is not there.")
+        }
+        $places[$placement.recordedPath] = $path
+    }
+    $places
+}
