@@ -1,0 +1,1 @@
+"""Restore from an hvbackup repository with nothing but this file, Python, zstandard and cryptography."""

@@ -1,0 +1,234 @@
+"""The index: in which pack each block lies. Sorted packed records, searched in place; never a Python object each.
+
+A block is in the index only when its pack is durable.
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from hvbackup.repository import format as f
+from hvbackup.repository.crypto import Keys
+from hvbackup.repository.packs import read_footer
+from hvbackup.repository.store import ObjectMissing, Store
+
+RECORD = f.SEGMENT_RECORD.size
+#: Records in one segment; sealing and opening one takes this many times 60 bytes.
+SEGMENT_RECORDS = 262144
+#: More sorted runs than this are merged, as a lookup searches each of them.
+MAX_RUNS = 12
+#: A run larger than this lies in a file without a name, mapped, so that the system can take its memory back.
+MAPPED_SIZE = 4 * 1024 * 1024
+
+
+class SortedRun:
+    """Records sorted by block id, with a table of where each first byte pair begins."""
+
+    def __init__(self, records: memoryview | bytes | mmap.mmap, count: int) -> None:
+        self._records = records
+        self.count = count
+        self._bits = 16 if count > 16384 else 8
+        self._fan_out = self._make_fan_out()
+
+    def _key(self, position: int) -> bytes:
+        start = position * RECORD
+        return bytes(self._records[start : start + 32])
+
+    def _slot(self, id: bytes) -> int:
+        return int.from_bytes(id[:2], "big") >> (16 - self._bits)
+
+    def _make_fan_out(self) -> list[int]:
+        # Found by searching for each border, not by walking: cheap for huge runs, and touches few pages.
+        borders = [0]
+        for slot in range(1, 1 << self._bits):
+            first = (slot << (16 - self._bits)).to_bytes(2, "big")
+            borders.append(self._search(first, borders[-1], self.count))
+        return [*borders, self.count]
+
+    def _search(self, key: bytes, low: int, high: int) -> int:
+        while low < high:
+            middle = (low + high) // 2
+            if self._key(middle) < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def find(self, id: bytes) -> Iterator[f.Place]:
+        """Yield every place of a block."""
+        slot = self._slot(id)
+        position = self._search(id, self._fan_out[slot], self._fan_out[slot + 1])
+        while position < self.count and self._key(position) == id:
+            start = position * RECORD
+            yield f.read_place(bytes(self._records[start : start + RECORD]))
+            position += 1
+
+    def part(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the records whose first id byte is in `first` .. `last`, in order."""
+        start = self._search(bytes([first]), 0, self.count)
+        end = self.count if last >= 255 else self._search(bytes([last + 1]), start, self.count)
+        chunk = bytes(self._records[start * RECORD : end * RECORD])
+        for position in range(0, len(chunk), RECORD):
+            yield chunk[position : position + RECORD]
+
+
+def make_run(parts: Iterable[bytes | memoryview], size: int) -> SortedRun:
+    """Return a run from pieces of sorted records that are `size` bytes together."""
+    if size <= MAPPED_SIZE:
+        return SortedRun(b"".join(parts), size // RECORD)
+    with tempfile.TemporaryFile(prefix="hvbackup-index-") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        return SortedRun(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), size // RECORD)
+
+
+def merge_runs(runs: list[SortedRun]) -> SortedRun:
+    """Return one run with the records of several; memory for one 64th of them at a time."""
+
+    def parts() -> Iterator[bytes]:
+        for first in range(0, 256, 4):
+            records = [record for run in runs for record in run.part(first, first + 3)]
+            records.sort()
+            yield b"".join(records)
+
+    return make_run(parts(), sum(run.count for run in runs) * RECORD)
+
+
+class Index:
+    """All segments of a repository, and the packs that this process stored since. Thread-safe."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store, self._keys = store, keys
+        self._lock = threading.RLock()
+        self._runs: list[SortedRun] = []
+        self._loaded: set[str] = set()
+        self._fresh: dict[bytes, f.Place] = {}
+        self._fresh_packs: list[tuple[f.PackInfo, list[f.Entry]]] = []
+        self.packs: dict[bytes, f.PackInfo] = {}
+        #: Packs that the index names and that may not be used: missing, of another length, or condemned.
+        self.unusable: set[bytes] = set()
+
+    def load(self) -> None:
+        """Read the segments that are new since the last time."""
+        names = [info.name for info in self._store.list(f.INDEX) if info.size and info.name not in self._loaded]
+        with ThreadPoolExecutor(4, thread_name_prefix="hvbackup-index") as executor:
+            for start in range(0, len(names), 16):
+                part = names[start : start + 16]
+                for name, segment in zip(part, executor.map(self._read, part), strict=True):
+                    if segment is not None:
+                        self._take(name, *segment)
+
+    def _read(self, name: str) -> tuple[list[f.PackInfo], memoryview] | None:
+        try:
+            return f.read_segment(self._keys.unseal(f.SEALED_INDEX, name, self._store.get(name)), name)
+        except ObjectMissing:
+            return None  # replaced by a merged segment since it was listed
+
+    def _take(self, name: str, packs: list[f.PackInfo], records: memoryview) -> None:
+        run = make_run([records], len(records))
+        with self._lock:
+            self._loaded.add(name)
+            self.packs.update((pack.id, pack) for pack in packs)
+            if run.count:
+                self._add_run(run)
+
+    def _add_run(self, run: SortedRun) -> None:
+        self._runs.append(run)
+        if len(self._runs) > MAX_RUNS:
+            self._runs.sort(key=lambda known: known.count, reverse=True)
+            self._runs = [*self._runs[:2], merge_runs(self._runs[2:])]
+
+    def places(self, id: bytes) -> Iterator[f.Place]:
+        """Yield every usable place of a block."""
+        fresh = self._fresh.get(id)
+        if fresh is not None and fresh.pack not in self.unusable:
+            yield fresh
+        for run in self._runs:
+            for place in run.find(id):
+                if place.pack not in self.unusable:
+                    yield place
+
+    def find(self, id: bytes) -> f.Place | None:
+        """Return where a block is, or None."""
+        return next(self.places(id), None)
+
+    def add(self, pack: f.PackInfo, entries: list[f.Entry]) -> None:
+        """Take in a pack that is durable now."""
+        with self._lock:
+            self.packs[pack.id] = pack
+            self._fresh_packs.append((pack, entries))
+            for entry in entries:
+                self._fresh[entry.id] = f.Place(pack.id, entry.offset, entry.length, entry.size, entry.zstd)
+
+    @property
+    def fresh_records(self) -> int:
+        """How many records no segment holds yet."""
+        return len(self._fresh)
+
+    def flush(self) -> list[str]:
+        """Write the records that no segment holds yet as segments; return their names."""
+        with self._lock:
+            names = []
+            while self._fresh_packs:
+                count, taken = 0, 0
+                for _, entries in self._fresh_packs:
+                    if taken and count + len(entries) > SEGMENT_RECORDS:
+                        break
+                    count, taken = count + len(entries), taken + 1
+                names.append(self._write(self._fresh_packs[:taken]))
+                del self._fresh_packs[:taken]
+            self._fresh.clear()
+            return names
+
+    def _write(self, packs: list[tuple[f.PackInfo, list[f.Entry]]]) -> str:
+        records = sorted(f.write_record(entry, pack.id) for pack, entries in packs for entry in entries)
+        name = f"{f.INDEX}{secrets.token_hex(16)}"
+        payload = f.write_segment([pack for pack, _ in packs], records)
+        self._store.put(name, self._keys.seal(f.SEALED_INDEX, name, payload, compress=False))
+        self._loaded.add(name)
+        if records:
+            self._add_run(make_run(records, len(records) * RECORD))
+        return name
+
+    def compare_packs(self) -> list[f.PackInfo]:
+        """List the packs that are really there; shut out those that are missing or of another length.
+
+        Returns:
+            Packs that are there and that no segment names (their kind is not known yet, and given as 0).
+        """
+        there = {}
+        for info in self._store.list(f.PACKS):
+            pack = f.pack_of(info.name)
+            if pack is not None:
+                there[pack] = info.size
+        with self._lock:
+            self.unusable = {pack.id for pack in self.packs.values() if there.get(pack.id) != pack.size}
+            return [f.PackInfo(pack, size, 0) for pack, size in there.items() if pack not in self.packs]
+
+    def adopt(self, packs: Iterable[f.PackInfo]) -> list[tuple[f.PackInfo, Exception]]:
+        """Take in packs by their own footers; return those that cannot be read, and why."""
+        from hvbackup.errors import RepositoryDamaged
+
+        refused: list[tuple[f.PackInfo, Exception]] = []
+        for pack in packs:
+            try:
+                kind, entries = read_footer(self._store, self._keys, pack.id, pack.size)
+            except RepositoryDamaged as error:
+                refused.append((pack, error))
+            else:
+                self.add(pack._replace(kind=kind), entries)
+        return refused
+
+    def records(self) -> Iterator[bytes]:
+        """Yield every record, run by run; a block that several packs hold comes several times."""
+        for run in list(self._runs):
+            for first in range(256):
+                yield from run.part(first, first)
+        for block_id, place in list(self._fresh.items()):
+            yield f.write_record(f.Entry(block_id, *place[1:]), place.pack)

@@ -1,0 +1,329 @@
+"""A repository that is open: the one door to this room."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from hvbackup._version import __version__
+from hvbackup.errors import (
+    HvBackupError,
+    InvalidRequest,
+    KeyRefused,
+    RepositoryDamaged,
+    RepositoryExists,
+    RepositoryNotFound,
+)
+from hvbackup.models import RestorePoint
+from hvbackup.repository import format as f
+from hvbackup.repository import keyslots
+from hvbackup.repository.blocks import BlockSource
+from hvbackup.repository.condemned import read_condemned
+from hvbackup.repository.crypto import Keys
+from hvbackup.repository.index import Index
+from hvbackup.repository.lease import TTL_SECONDS, Lease, LeaseBook
+from hvbackup.repository.packs import PackPool
+from hvbackup.repository.points import PointShelf
+from hvbackup.repository.reader import BlockPointReader
+from hvbackup.repository.store import ObjectExists, ObjectMissing, Store, open_store
+from hvbackup.repository.writer import BlockPointWriter, Checkable
+from hvbackup.secrets import Secret
+
+#: Records after which a segment is written although no point is finished, so that a crash leaves them findable.
+FLUSH_RECORDS = 16384
+
+
+class Repository:
+    """An open repository. Thread-safe; a context manager.
+
+    Make one with `Repository.init` or `Repository.open`. All methods may raise `StoreUnavailable`.
+    """
+
+    def __init__(self, store: Store, config: f.Config, keys: Keys) -> None:
+        self._store, self.config, self._keys = store, config, keys
+        self._index = Index(store, keys)
+        self._shelf = PointShelf(store, keys)
+        self._leases = LeaseBook(store, keys)
+        self._source = BlockSource(store, keys, self._index, self._find_again)
+        self._lock = threading.RLock()
+        self._pool: PackPool | None = None
+        self._loaded = False
+        self._searched = False
+
+    # ------------------------------------------------------------ making and opening
+
+    @classmethod
+    def init(
+        cls,
+        location: str | Path | Store,
+        *,
+        passphrase: Secret | None,
+        zstd_level: int = 3,
+        pack_size: int = f.PACK_SIZE,
+        options: Mapping[str, Any] | None = None,
+        scrypt_log_n: int = keyslots.SCRYPT_LOG_N,
+    ) -> Repository:
+        """Make a repository in an empty place, and open it.
+
+        Args:
+            passphrase: Opens it later; None makes a repository without encryption, which anybody can read.
+            zstd_level: 1 (fast) to 19 (small).
+            options: Settings of a bucket's store, see `open_store`.
+            scrypt_log_n: Cost of trying a passphrase: 2 to this power.
+
+        Raises:
+            RepositoryExists: There is a repository, or something else, at this place.
+            InvalidRequest: An empty passphrase, or a level that is none.
+        """
+        if passphrase is not None and not passphrase:
+            raise InvalidRequest("an empty passphrase protects nothing", hint="give one, or choose no encryption")
+        if not 1 <= zstd_level <= 19:
+            raise InvalidRequest(f"the zstd level is between 1 and 19, not {zstd_level}")
+        store = _store(location, options, create=True)
+        _refuse_occupied(store)
+        config = f.Config(
+            format=f.FORMAT_NAME,
+            version=f.FORMAT_VERSION,
+            id=secrets.token_hex(16),
+            created_at=_now(),
+            encryption="none" if passphrase is None else "aes-256-gcm",
+            zstd_level=zstd_level,
+            pack_size=pack_size,
+            conditional_create=_probe_conditional_create(store),
+            tool_version=__version__,
+        )
+        master = None if passphrase is None else secrets.token_bytes(32)
+        if master is not None and passphrase is not None:
+            keyslots.write_slot(
+                store, master, passphrase, repository_id=config.id, created_at=_now(), log_n=scrypt_log_n
+            )
+        keys = Keys(master)
+        _write_help(store)
+        line = msgspec.json.encode(config)
+        try:
+            store.put(f.CONFIG_NAME, line + b"\n" + keys.config_proof(line).encode() + b"\n", create=True)
+        except ObjectExists as error:
+            raise RepositoryExists(f"{store.location}: somebody made a repository here at the same time") from error
+        return cls(store, config, keys)
+
+    @classmethod
+    def open(
+        cls, location: str | Path | Store, *, passphrase: Secret | None, options: Mapping[str, Any] | None = None
+    ) -> Repository:
+        """Open a repository.
+
+        Raises:
+            RepositoryNotFound: There is none at this place.
+            KeyRefused: The passphrase does not open it, is needed, or is for no encryption at all.
+            FormatUnsupported: It is of a newer version, or needs a feature that this version does not know.
+            RepositoryDamaged: Its configuration was altered.
+        """
+        store = _store(location, options, create=False)
+        try:
+            data = store.get(f.CONFIG_NAME)
+        except ObjectMissing as error:
+            raise RepositoryNotFound(
+                f"{store.location}: there is no repository",
+                hint="check the place, or make one: hvbackup repository init",
+            ) from error
+        line, _, rest = data.partition(b"\n")
+        config = f.parse_config(line, store.location)
+        keys = Keys(_master(store, config, passphrase))
+        if keys.config_proof(line) != rest.strip().decode("ascii", "replace"):
+            raise RepositoryDamaged(f"{store.location}: {f.CONFIG_NAME} was altered")
+        return cls(store, config, keys)
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people."""
+        return self._store.location
+
+    def close(self) -> None:
+        """Wait for what is being stored, and make it findable for later points. Closing twice is no error."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+            # What fails here hurts unfinished points only: their packs are found again by their footers.
+            with contextlib.suppress(HvBackupError):
+                self._index.flush()
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ points
+
+    def points(
+        self,
+        *,
+        host: str | None = None,
+        vm: str | None = None,
+        on_damage: Callable[[RepositoryDamaged], None] | None = None,
+    ) -> list[RestorePoint]:
+        """Return the restore points, sorted by time.
+
+        Args:
+            host: Only those of this host, without case.
+            vm: Only those of this VM, by id or by name, without case.
+            on_damage: Told of each point that cannot be read, which is then left out.
+
+        Raises:
+            RepositoryDamaged: A point cannot be read, and nobody listens.
+        """
+        documents = self._shelf.read_all(on_damage)
+        points = [document.point for document in documents]
+        if host is not None:
+            points = [point for point in points if point.host.casefold() == host.casefold()]
+        if vm is not None:
+            wanted = vm.casefold()
+            points = [point for point in points if wanted in (point.vm_name.casefold(), point.vm_id.casefold())]
+        return points
+
+    def point(self, id_or_prefix: str) -> RestorePoint:
+        """Return one point by its id, the beginning of it, or the beginning of its last eight digits.
+
+        Raises:
+            PointNotFound: None fits, or several.
+            RepositoryDamaged: It cannot be read.
+        """
+        return self._shelf.read(self._shelf.resolve(id_or_prefix)).point
+
+    def begin(self, *, host: str, vm_id: str, vm_name: str, lease: Checkable | None = None) -> BlockPointWriter:
+        """Begin a restore point. Several may be made at once; blocks that they share are stored once.
+
+        Args:
+            lease: Checked right before the point is written.
+        """
+        with self._lock:
+            self._load()
+            unknown = self._index.compare_packs()
+            # A pack that cannot be read is nobody's yet, or hurt: `check` tells. Its blocks are stored anew.
+            self._index.adopt(unknown)
+            self._index.unusable |= read_condemned(self._store, self._keys)
+            if self._pool is None:
+                self._pool = PackPool(
+                    self._store,
+                    self._keys,
+                    level=self.config.zstd_level,
+                    pack_size=self.config.pack_size,
+                    stored=self._stored,
+                )
+            return BlockPointWriter(
+                self._store, self._keys, self._index, self._pool, host=host, vm_id=vm_id, vm_name=vm_name, lease=lease
+            )
+
+    def read(self, point: RestorePoint | str) -> BlockPointReader:
+        """Open a restore point for reading.
+
+        Raises:
+            PointNotFound: It is not there any more.
+            RepositoryDamaged: It cannot be read.
+        """
+        document = self._shelf.read(point if isinstance(point, str) else point.id)
+        self._load()
+        return BlockPointReader(document, self._source)
+
+    def _stored(self, pack: f.PackInfo, entries: list[f.Entry]) -> None:
+        self._index.add(pack, entries)
+        if self._index.fresh_records >= FLUSH_RECORDS:
+            self._index.flush()
+
+    def _load(self) -> None:
+        with self._lock:
+            self._index.load()
+            self._loaded = True
+
+    def _find_again(self) -> bool:
+        """Look for blocks that the index lacks: in newer segments, then in packs that no segment names."""
+        with self._lock:
+            self._index.load()
+            unknown = self._index.compare_packs()
+            return bool(unknown) and len(self._index.adopt(unknown)) < len(unknown)
+
+    # ------------------------------------------------------------ leases
+
+    def lease(self, scope: str, *, owner: str, ttl_seconds: float = TTL_SECONDS) -> Lease:
+        """Take the lease on `scope` and keep it renewed until it is released.
+
+        Args:
+            scope: What nobody else may do meanwhile, such as `host/vm id`.
+            owner: Who we are, for the message that others get.
+            ttl_seconds: How long after the last renewal others may take it over.
+
+        Raises:
+            RepositoryLocked: Somebody has it.
+        """
+        return self._leases.acquire(scope, owner=owner, ttl_seconds=ttl_seconds)
+
+    def forget_lease(self, scope: str) -> bool:
+        """Take a lease from whoever has it; return whether anybody had it."""
+        return self._leases.forget(scope)
+
+
+def _store(location: str | Path | Store, options: Mapping[str, Any] | None, *, create: bool) -> Store:
+    return open_store(location, options, create=create) if isinstance(location, (str, Path)) else location
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _refuse_occupied(store: Store) -> None:
+    # What an init that was cut off leaves behind is no obstacle.
+    ours = (f.KEYS, f.PROBES, f.GUIDE_NAME, f.EXTRACTOR_NAME, "staging/")
+    for info in store.list(""):
+        if info.name == f.CONFIG_NAME:
+            raise RepositoryExists(
+                f"{store.location}: there is a repository already", hint="open it, or take another place"
+            )
+        if not info.name.startswith(ours):
+            raise RepositoryExists(
+                f"{store.location}: there is something else here: {info.name}", hint="take an empty folder or prefix"
+            )
+
+
+def _probe_conditional_create(store: Store) -> bool:
+    name = f"{f.PROBES}{secrets.token_hex(8)}"
+    store.put(name, b"1", create=True)
+    try:
+        store.put(name, b"2", create=True)
+    except ObjectExists:
+        return True
+    else:
+        return False
+    finally:
+        store.delete(name)
+
+
+def _master(store: Store, config: f.Config, passphrase: Secret | None) -> bytes | None:
+    if not config.encrypted:
+        if passphrase is not None:
+            raise KeyRefused(
+                f"{store.location}: the repository says that it is not encrypted, but a passphrase was given",
+                hint="give none if that is right; else somebody replaced the repository",
+            )
+        return None
+    if passphrase is None:
+        raise KeyRefused(f"{store.location}: the repository is encrypted", hint="give its passphrase")
+    return keyslots.find_master(store, passphrase, config.id)
+
+
+def _write_help(store: Store) -> None:
+    """Lay the extractor and a guide beside the data, for who has nothing but this repository."""
+    package = resources.files("hvbackup.repository")
+    for name in (f.EXTRACTOR_NAME, f.GUIDE_NAME):
+        store.put(name, package.joinpath(name).read_bytes())
