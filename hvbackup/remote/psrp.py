@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 
 import requests
-from pypsrp.complex_objects import PSInvocationState
+from pypsrp.complex_objects import ProgressRecordType, PSInvocationState
+from pypsrp.messages import ProgressRecord
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
 from hvbackup.errors import HvBackupError
 from hvbackup.models import Model
+from hvbackup.remote.bulk import begin_with_input, receive_frames, release, send_frames
 from hvbackup.remote.contract import Answer
 from hvbackup.remote.failures import QUOTAS, SHELL_NOT_FOUND, translated, wsman_fault_code
 from hvbackup.remote.lane_transport import Exchange, LaneTransport
@@ -119,7 +120,8 @@ class PsrpSession:
         return True
 
     def close(self) -> None:
-        """Close the pool and the connection; raises nothing."""
+        """Close the pool and the connections; raises nothing."""
+        release(self.wsman)
         try:
             self.pool.close()
             self.wsman.close()
@@ -132,6 +134,7 @@ class PsrpSession:
         Tries over a new connection to remove the shell, which ends whatever runs in it; raises nothing.
         """
         transport = self.wsman.transport
+        release(self.wsman)
         try:
             transport.close()
             if self.pool.shell.opened:
@@ -217,31 +220,37 @@ def _new_wsman(options: ConnectionOptions) -> WSMan:
 
 def _converse(session: PsrpSession, powershell: PowerShell, exchange: Exchange) -> None:
     """Begin a pipeline, send what goes in, take what comes out until it ends."""
+    frames, reception, watch = exchange.frames, exchange.reception, exchange.watch
+    _begin(powershell, exchange)
+    if frames is None and not exchange.wants_frames:
+        _drain(session, powershell, reception, watch)
+        return
+
+    def progress(record: ProgressRecord) -> None:
+        reception.progress(record.activity or "", record.description or "", record.percent_complete)
+
+    if frames is None:
+        texts = receive_frames(powershell, reception.frame, watch=watch, on_progress=progress, poll=session.poll)
+    else:
+        given = frames_of_caller(frames, watch)
+        texts = send_frames(powershell, given, watch=watch, on_progress=progress, poll=session.poll)
+    for text in texts:
+        reception.text(text)
+    _deliver(powershell, reception)
+
+
+def _begin(powershell: PowerShell, exchange: Exchange) -> None:
     try:
-        powershell.begin_invoke(_input(exchange))
-    except CallerError:
-        raise
+        if exchange.frames is None:
+            powershell.begin_invoke()
+        else:
+            begin_with_input(powershell)
     except Exception as error:
         exchange.refused = powershell.state == PSInvocationState.NOT_STARTED and wsman_fault_code(error) in {
             SHELL_NOT_FOUND,
             *QUOTAS,
         }
         raise
-    _drain(session, powershell, exchange.reception, exchange.watch)
-
-
-def _input(exchange: Exchange) -> Iterator[bytes | list[bytes]] | None:
-    """Return the frames as the generator that pypsrp wants, or None when the call takes none."""
-    return None if exchange.frames is None else _frames_or_end(frames_of_caller(exchange.frames, exchange.watch))
-
-
-def _frames_or_end(frames: Iterator[bytes]) -> Iterator[bytes | list[bytes]]:
-    empty = True
-    for frame in frames:
-        empty = False
-        yield frame
-    if empty:
-        yield []  # pypsrp sends nothing for it but the end of the input
 
 
 def _drain(session: PsrpSession, powershell: PowerShell, reception: Reception, watch: Watch) -> None:
@@ -262,7 +271,8 @@ def _deliver(powershell: PowerShell, reception: Reception) -> None:
     for item in items:
         reception.output(item)
     for record in streams.progress:
-        reception.progress(record.activity or "", record.description or "", record.percent_complete)
+        if record.progress_type is None or record.progress_type.value != ProgressRecordType.COMPLETED:
+            reception.progress(record.activity or "", record.description or "", record.percent_complete)
     errors = list(streams.error)
     for stream in (
         streams.progress, streams.error, streams.warning, streams.verbose, streams.debug, streams.information,

@@ -71,7 +71,7 @@ class Reception:
     def frame(self, data: bytes) -> None:
         """Give a frame to the sink; the time without a frame begins anew when the sink is done."""
         if self._sink is None:
-            raise self._violated("it sent bytes, but only an answer was asked for")
+            raise self.violated("it sent bytes, but only an answer was asked for")
         self.frames += 1
         try:
             self._sink(data)
@@ -86,13 +86,13 @@ class Reception:
         elif isinstance(item, str):
             self.text(item)
         elif item is not None:
-            raise self._violated(f"its output holds an object of type {type(item).__name__}")
+            raise self.violated(f"its output holds an object of type {type(item).__name__}")
 
     def text(self, text: str) -> None:
         """Take a text of the output stream."""
         self.texts.append(text)
         if len(self.texts) > _TEXT_LIMIT:
-            raise self._violated("its output holds many texts")
+            raise self.violated("its output holds many texts")
 
     def progress(self, activity: str, item: str, percent: int | None) -> None:
         """Take a progress record; -1 or None percent means unknown."""
@@ -122,7 +122,7 @@ class Reception:
         if not self.texts:
             raise self._nothing()
         if len(self.texts) > 1:
-            raise self._violated(f"{len(self.texts)} texts instead of one")
+            raise self.violated(f"{len(self.texts)} texts instead of one")
         answer: Answer[Model] = parse_answer(self.call, self.texts[0], host=self._host, port=self._port)
         if self.errors:
             warnings = tuple(f"PowerShell's error stream: {text}" for text in self.errors)
@@ -141,9 +141,10 @@ class Reception:
                 hint="If the text does not say what to do on the host, please report it.",
             )
         said = "; PowerShell's error stream says: " + " / ".join(self.errors) if self.errors else ""
-        return self._violated("it ended without an answer" + said)
+        return self.violated("it ended without an answer" + said)
 
-    def _violated(self, reason: str) -> ContractViolated:
+    def violated(self, reason: str) -> ContractViolated:
+        """Return the error for an answer that breaks the contract."""
         return ContractViolated(
             f"{self.call.script} on {self._host} did not answer by the contract: {reason}",
             host=self._host,
