@@ -23,7 +23,6 @@ from pypsrp.exceptions import WSManFaultError
 from pypsrp.messages import ProgressRecord
 from pypsrp.powershell import PowerShell
 
-from hvbackup.events import Cancellation
 from hvbackup.remote.bulk_line import Line, NoAnswer, Reader, open_line, release, wait_for_lines
 from hvbackup.remote.bulk_output import Output
 from hvbackup.remote.fragments import (
@@ -34,22 +33,30 @@ from hvbackup.remote.fragments import (
     byte_array_message,
     message_header,
 )
+from hvbackup.remote.watch import LOOK_SECONDS, Watch
 
 __all__ = ["begin_with_input", "receive_frames", "release", "send_frames"]
 
 _log = logging.getLogger(__name__)
 
+#: So many polls in a row without any answer, and the connection is lost.
+_SILENT_POLLS = 8
 #: pypsrp counts its messages from 1; ours must differ within one pool, and need only be positive (MS-PSRP 2.2.4).
 _object_ids = itertools.count(1 << 40, 1 << 20)
+
+
+def _poll(powershell: PowerShell) -> bool:
+    powershell.poll_invoke(timeout=LOOK_SECONDS)
+    return True
 
 
 def receive_frames(
     powershell: PowerShell,
     sink: Callable[[bytes], None],
     *,
-    timeout: float = 3600.0,
-    cancel: Cancellation | None = None,
+    watch: Watch,
     on_progress: Callable[[ProgressRecord], None] | None = None,
+    poll: Callable[[PowerShell], bool] = _poll,
 ) -> list[str]:
     """Drain a pipeline that has begun: each `byte[]` goes to `sink`, in order; the texts are returned at its end.
 
@@ -57,14 +64,15 @@ def receive_frames(
     flat: never more is held than the answers of two round trips.
 
     Args:
-        timeout: Longest time without a `byte[]`, a text or the end, in seconds; the sink's own time does not count.
+        watch: Looked at each second and before each object, begun anew after each.
         on_progress: Gets each progress record of pypsrp.
+        poll: Polls the pipeline once, by pypsrp's own way; returns whether the host answered.
     """
-    output = Output(powershell, sink, timeout=timeout, cancel=cancel, on_progress=on_progress)
+    output = Output(powershell, sink, watch, on_progress)
     with _guarded(output):
         line = open_line(powershell, "receive")
         if line is None:
-            _poll_to_the_end(powershell, output)
+            _poll_to_the_end(powershell, output, poll)
         else:
             reader = Reader(line, output)
             reader.begin()
@@ -83,25 +91,23 @@ def send_frames(
     powershell: PowerShell,
     frames: Iterable[bytes],
     *,
-    timeout: float = 3600.0,
-    cancel: Cancellation | None = None,
+    watch: Watch,
     on_progress: Callable[[ProgressRecord], None] | None = None,
+    poll: Callable[[PowerShell], bool] = _poll,
 ) -> list[str]:
     """Give `byte[]` objects to a pipeline that `begin_with_input` began, end its input, and return its texts.
 
     Output is taken while input is sent, so that neither side waits for the other for ever (by pypsrp's own way only
-    after it). A pipeline that ends before its input does is no error: its texts say why.
-
-    Args:
-        timeout: Longest time without a request accepted, a text or the end, in seconds.
+    after it). A pipeline that ends before its input does is no error: its texts say why. The watch
+    begins anew with each request that the host accepts, else as in `receive_frames`.
     """
-    output = Output(powershell, None, timeout=timeout, cancel=cancel, on_progress=on_progress)
+    output = Output(powershell, None, watch, on_progress)
     with _guarded(output):
         receiving = open_line(powershell, "receive")
         sending = open_line(powershell, "send") if receiving is not None else None
         if receiving is None or sending is None:
             _send_by_pypsrp(powershell, frames, output)
-            _poll_to_the_end(powershell, output)
+            _poll_to_the_end(powershell, output, poll)
         else:
             reader = Reader(receiving, output)
             reader.begin()
@@ -142,7 +148,7 @@ def _translated(output: Output) -> Iterator[None]:
 
 def _read_to_the_end(reader: Reader, output: Output) -> None:
     while not reader.ended:
-        if wait_for_lines([reader.line], output.check):
+        if wait_for_lines([reader.line], output.watch.check):
             reader.step()
 
 
@@ -160,7 +166,7 @@ def _send(sending: Line, payloads: Iterator[bytes], reader: Reader, output: Outp
 def _accepted(sending: Line, reader: Reader, output: Output) -> bool:
     """Wait until the host has accepted a payload, reading output meanwhile; False when the pipeline has ended."""
     while not reader.ended:
-        ready = wait_for_lines([sending, reader.line], output.check)
+        ready = wait_for_lines([sending, reader.line], output.watch.check)
         if reader.line in ready:
             reader.step()
         if sending in ready:
@@ -173,13 +179,13 @@ def _accepted(sending: Line, reader: Reader, output: Output) -> bool:
         if not reader.ended:
             raise
         return False
-    output.restart()
+    output.watch.restart()
     return not reader.ended
 
 
 def _read_what_is_there(reader: Reader, output: Output) -> None:
     """Read until the pipeline ends, or until the host has nothing to say."""
-    while not reader.ended and wait_for_lines([reader.line], output.check):
+    while not reader.ended and wait_for_lines([reader.line], output.watch.check):
         if not reader.step():
             return
 
@@ -190,7 +196,7 @@ def _payloads(powershell: PowerShell, frames: Iterable[bytes], room: int, output
     packer = FragmentPacker(room, next(_object_ids))
     header = message_header(PIPELINE_INPUT, pool_id, powershell.id)
     for frame in frames:
-        output.check()
+        output.watch.check()
         yield from packer.add(byte_array_message(header, frame))
     yield from packer.add(message_header(END_OF_PIPELINE_INPUT, pool_id, powershell.id))
     yield packer.flush()
@@ -199,10 +205,13 @@ def _payloads(powershell: PowerShell, frames: Iterable[bytes], room: int, output
 # ---------------------------------------------------------------- pypsrp's own way
 
 
-def _poll_to_the_end(powershell: PowerShell, output: Output) -> None:
+def _poll_to_the_end(powershell: PowerShell, output: Output, poll: Callable[[PowerShell], bool]) -> None:
+    silent = 0
     while powershell.state == PSInvocationState.RUNNING:
-        output.check()
-        powershell.poll_invoke(timeout=1)
+        output.watch.check()
+        silent = 0 if poll(powershell) else silent + 1
+        if silent >= _SILENT_POLLS:
+            raise NoAnswer(f"{silent} requests in a row were not answered")
         items, powershell.output = powershell.output, []
         for item in items:
             output.take_object(item)
@@ -212,6 +221,6 @@ def _poll_to_the_end(powershell: PowerShell, output: Output) -> None:
 def _send_by_pypsrp(powershell: PowerShell, frames: Iterable[bytes], output: Output) -> None:
     pool = powershell.runspace_pool
     for payload in _payloads(powershell, frames, pool.connection.max_payload_size, output):
-        output.check()
+        output.watch.check()
         pool.shell.send("stdin", payload, command_id=powershell.id)
-        output.restart()
+        output.watch.restart()

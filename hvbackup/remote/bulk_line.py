@@ -20,11 +20,10 @@ from hvbackup.remote.bulk_output import Output
 from hvbackup.remote.envelope import Envelope, Shell, check_answers, is_done, read_fault, streams
 from hvbackup.remote.fragments import PIPELINE_STATE, BytesBroken, FragmentJoiner, Message
 from hvbackup.remote.own_connection import OwnConnection, Unsuitable, wait_for_any
+from hvbackup.remote.watch import LOOK_SECONDS
 
 _log = logging.getLogger(__name__)
 
-#: How long a host may wait for output before it says that there is none, in seconds; so often a stop is looked for.
-_LOOK_SECONDS = 1
 _OPERATION_TIMED_OUT = 0x80338029
 _OK, _UNAUTHORIZED = 200, 401
 
@@ -136,7 +135,7 @@ def wait_for_lines(lines: list[Line], check: Callable[[], None]) -> list[Line]:
     while True:
         check()
         try:
-            ready = wait_for_any([line.connection for line in lines], _LOOK_SECONDS)
+            ready = wait_for_any([line.connection for line in lines], LOOK_SECONDS)
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise NoAnswer(type(error).__name__) from None
         if ready:
@@ -157,7 +156,8 @@ def open_line(powershell: PowerShell, kind: str) -> Line | None:
     transport: Any = wsman.transport
     try:
         pool._parse_responses  # noqa: B018, SLF001 - the one private name of pypsrp; Output uses it
-        seconds = _LOOK_SECONDS if kind == "receive" else wsman.operation_timeout
+        # A host that has no output says so in time for a look at the watch.
+        seconds = LOOK_SECONDS if kind == "receive" else wsman.operation_timeout
         shell = Shell(
             transport.endpoint,
             pool.shell.resource_uri,

@@ -1,17 +1,16 @@
-"""What a bulk pipeline puts out: frames to the sink, a few texts, the rest to pypsrp; and when it has to stop."""
+"""What a bulk pipeline puts out: frames to the sink, a few texts, the rest to pypsrp."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from pypsrp.messages import MessageType, ProgressRecord
 from pypsrp.powershell import PowerShell
 
-from hvbackup.errors import CallTimeout, ConnectionLost, ContractViolated
-from hvbackup.events import Cancellation
+from hvbackup.errors import ConnectionLost, ContractViolated
 from hvbackup.remote.fragments import PIPELINE_OUTPUT, BytesBroken, Message, read_byte_array, whole_fragment
+from hvbackup.remote.watch import Watch
 
 #: A script answers one document; an inventory of thousands of VMs stays far below this many characters.
 _TEXT_LIMIT = 256 << 20
@@ -24,15 +23,14 @@ class Output:
 
     Attributes:
         texts: The texts so far.
+        watch: Begins anew with each object that was taken.
     """
 
     def __init__(
         self,
         powershell: PowerShell,
         sink: Callable[[bytes], None] | None,
-        *,
-        timeout: float,
-        cancel: Cancellation | None,
+        watch: Watch,
         on_progress: Callable[[ProgressRecord], None] | None,
     ) -> None:
         transport: Any = powershell.runspace_pool.connection.transport
@@ -40,24 +38,8 @@ class Output:
         self.texts: list[str] = []
         self._characters = 0
         self._host, self._port = transport.server, transport.port
-        self._sink, self._timeout, self._cancel, self._on_progress = sink, timeout, cancel, on_progress
-        self._end = time.monotonic() + timeout
-
-    def restart(self) -> None:
-        """Begin the time anew: something came, or was accepted."""
-        self._end = time.monotonic() + self._timeout
-
-    def check(self) -> None:
-        """Raise `Cancelled` or `CallTimeout` when the pipeline has to stop."""
-        if self._cancel is not None:
-            self._cancel.check()
-        if time.monotonic() >= self._end:
-            raise CallTimeout(
-                f"{self._host} was silent for {self._timeout:g} s in a transfer, which was stopped",
-                host=self._host,
-                port=self._port,
-                hint="Look at the load of the host, or allow more time.",
-            )
+        self.watch = watch
+        self._sink, self._on_progress = sink, on_progress
 
     def take(self, message: Message) -> None:
         """Take one message of the pipeline."""
@@ -76,7 +58,7 @@ class Output:
 
     def take_object(self, item: object) -> None:
         """Take one object of the output stream."""
-        self.check()
+        self.watch.check()
         if isinstance(item, bytes):
             if self._sink is None:
                 raise self.violated("bytes, where only an answer is due")
@@ -88,7 +70,7 @@ class Output:
             self.texts.append(item)
         elif item is not None:
             raise self.violated(f"an object of type {type(item).__name__}")
-        self.restart()
+        self.watch.restart()
 
     def drain_streams(self) -> None:
         """Hand progress on and drop what nobody reads."""
