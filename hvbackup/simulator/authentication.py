@@ -31,13 +31,17 @@ class SealBroken(Exception):
     """An encrypted message is malformed, or was sealed for another connection."""
 
 
+def check_accounts(accounts: Mapping[str, str]) -> None:
+    """Raise ValueError for a name or password that cannot be written into pyspnego's file of accounts."""
+    for name, password in accounts.items():
+        if not name or re.search(r"[:\r\n]", name + password):
+            raise ValueError(f"account {name!r}: ':' and line breaks are not possible in a simulated account")
+
+
 class Accounts:
     """Names and passwords of a host; names have no case, a domain in front of a name does not matter."""
 
     def __init__(self, accounts: Mapping[str, str], folder: Path, *, domains: tuple[str, ...] = ()) -> None:
-        for name, password in accounts.items():
-            if re.search(r"[:\r\n]", name + password):
-                raise ValueError(f"account {name!r}: ':' and line breaks are not possible in a simulated account")
         self._passwords = {_bare(name).lower(): password for name, password in accounts.items()}
         self.names = {_bare(name).lower(): _bare(name) for name in accounts}
         self._file = folder / "ntlm-accounts"

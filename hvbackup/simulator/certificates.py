@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -36,6 +37,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._authority = trustme.CA()
+        self._numbers = itertools.count(1)
         self._servers: dict[CertificateKind, ServerCertificate] = {}
         self.ca_file = folder / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.ca_file))
@@ -64,7 +66,8 @@ class Authority:
     def client(self, account: str) -> ClientCertificate:
         """Write a client certificate for an account and return its files; the key is readable by the owner only."""
         leaf = self._authority.issue_cert(common_name=account)
-        files = ClientCertificate(self._folder / "client.pem", self._folder / "client.key")
+        number = next(self._numbers)
+        files = ClientCertificate(self._folder / f"client{number}.pem", self._folder / f"client{number}.key")
         leaf.cert_chain_pems[0].write_to_path(str(files.certificate))
         files.key.touch(mode=0o600)
         leaf.private_key_pem.write_to_path(str(files.key))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from psrpcore.types import (
     VerboseRecord,
     WarningRecord,
 )
+from pybase64 import b64encode
 
 from hvbackup.simulator.engine import TerminatingError
 from hvbackup.simulator.wsman_shell import Command
@@ -59,7 +59,7 @@ class PipelineChannel:
 
     def write_bytes(self, data: bytes) -> None:
         """Write one `byte[]`; round psrpcore, because bulk output must be fast."""
-        self._shell.write_raw(self._command, b"".join([b"<BA>", base64.b64encode(data), b"</BA>"]))
+        self._shell.write_raw(self._command, b"".join([b"<BA>", b64encode(data), b"</BA>"]))
 
     def write_output(self, value: Any) -> None:
         """Write an object; plain text goes round psrpcore too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import contextlib
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 import psrpcore
 from psrpcore import PSRPPayload, ServerPipeline, ServerRunspacePool, StreamType
 from psrpcore.types import PSInvocationState, RunspacePoolState
+from pybase64 import b64decode
 
 from hvbackup.simulator import psrp_fragments as psrp
 from hvbackup.simulator.engine import Stopped, TerminatingError
@@ -289,6 +289,6 @@ def _statements(pipeline: ServerPipeline) -> list[Statement]:
 
 def _decode(text: str | bytes) -> bytes:
     try:
-        return base64.b64decode(text)
+        return b64decode(text)
     except binascii.Error as error:
         raise Fault(SCHEMA_ERROR, f"Not base64: {error}.", "w:SchemaValidationError") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from hvbackup.simulator.authentication import METHODS, Accounts
+from hvbackup.simulator.authentication import METHODS, Accounts, check_accounts
 from hvbackup.simulator.bridge import BridgedShell, PowerShellProgram
 from hvbackup.simulator.builtins import register_builtins
 from hvbackup.simulator.certificates import Authority, ServerCertificate
@@ -75,6 +75,7 @@ class WSManServer(ThreadingHTTPServer):
         self.engine = engine
         self._powershell = powershell if engine == "pwsh" else None
         chosen = dict(accounts or {"Administrator": secrets.token_urlsafe(18)})
+        check_accounts(chosen)
         self.username, self.password = next(iter(chosen.items()))
         self.computer_name = computer_name
         self.os_version = os_version
@@ -93,7 +94,7 @@ class WSManServer(ThreadingHTTPServer):
         register_builtins(self._engine, computer_name)
         try:
             super().__init__(("127.0.0.1", port), Connection)
-        except OSError:
+        except (OSError, OverflowError):
             self._folder.cleanup()
             raise
         self.service = Service(

@@ -51,12 +51,12 @@ class OutputQueue:
         """Add chunks; with `wait` first wait for room.
 
         Raises:
-            CommandEnded: The queue is closed.
+            CommandEnded: The queue is closed, or the command was stopped while it waited.
         """
         with self._changed:
             while wait and self.full:
                 self._changed.wait()
-            if self._closed:
+            if self._closed or (wait and self._done):
                 raise CommandEnded
             for chunk in chunks:
                 self._chunks.append((stream, chunk))
@@ -66,7 +66,7 @@ class OutputQueue:
     @property
     def full(self) -> bool:
         """Whether a writer should wait."""
-        return self._size >= self._limit and not self._closed
+        return self._size >= self._limit and not self._done
 
     def finish(self, exit_code: int = 0) -> None:
         """Say that nothing more comes; the first exit code counts."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from xml.sax.saxutils import escape, quoteattr
+
+from pybase64 import b64decode, b64encode
 
 from hvbackup.simulator.faults import Denial, Faults
 from hvbackup.simulator.wsman_envelope import (
@@ -195,7 +196,7 @@ class Service:
         shell.disconnected.clear()
         return (
             b'<rsp:ConnectResponse><connectResponseXml xmlns="http://schemas.microsoft.com/powershell">'
-            + base64.b64encode(answer)
+            + b64encode(answer)
             + b"</connectResponseXml></rsp:ConnectResponse>"
         )
 
@@ -273,7 +274,7 @@ def _receive_answer(chunks: list[tuple[str, bytes]], done: bool, command_id: str
     parts = [b"<rsp:ReceiveResponse>"]
     for stream, data in chunks:
         name = stream.encode()
-        parts += [b'<rsp:Stream Name="', name, b'"', attribute, b">", base64.b64encode(data), b"</rsp:Stream>"]
+        parts += [b'<rsp:Stream Name="', name, b'"', attribute, b">", b64encode(data), b"</rsp:Stream>"]
     if command_id:
         state = (COMMAND_STATE + ("Done" if done else "Running")).encode()
         if done:
@@ -310,6 +311,6 @@ def _command_id(text: str | None) -> str | None:
 
 def _decode(text: str | None) -> bytes:
     try:
-        return base64.b64decode(text or "")
+        return b64decode(text or "")
     except (binascii.Error, ValueError) as error:
         raise Fault(SCHEMA_ERROR, f"Not base64: {error}.", "w:SchemaValidationError") from None
