@@ -1,0 +1,7 @@
+# A stand-in for the module Hyper-V over the simulated host: Cmdlets.ps1 has the real parameters, Behaviour.ps1 what they do.
+Set-StrictMode -Version 3.0
+$ErrorActionPreference = 'Stop'
+Import-Module -Name "$PSScriptRoot/../SimulatedHost/SimulatedHost.psd1"
+. "$PSScriptRoot/Objects.ps1"
+. "$PSScriptRoot/Behaviour.ps1"
+. "$PSScriptRoot/Cmdlets.ps1"
