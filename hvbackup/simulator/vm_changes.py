@@ -157,7 +157,7 @@ def change_vm(host: HostState, vm_id: str, changes: dict[str, Any]) -> Vm:
 def changed(vm: Vm, changes: dict[str, Any]) -> Vm:
     """Return the VM with some fields changed; `RequestRefused` when they do not fit."""
     whole = msgspec.to_builtins(vm)
-    for key, value in changes.items():
+    for key, value in msgspec.to_builtins(changes).items():
         if key not in whole or key == "id":
             raise HostError("RequestRefused", f"a VM has no field '{key}' that could be changed")
         old = whole[key]
