@@ -17,7 +17,8 @@ from hvbackup.images.vhdx_log import LoggedSource, replay
 _BAT_PAGE_ENTRIES = 8192
 _BAT_PAGES_KEPT = 64
 _BITMAPS_KEPT = 8
-_EMPTY_PAGE = array("Q", bytes(8 * _BAT_PAGE_ENTRIES))
+_ZEROS = bytes(8 * _BAT_PAGE_ENTRIES)
+_EMPTY_PAGE = array("Q", _ZEROS)
 _BIT_BYTES = tuple(bytes(value >> bit & 1 for bit in range(8)) for value in range(256))
 
 
@@ -106,7 +107,7 @@ class Vhdx:
         first = number * _BAT_PAGE_ENTRIES
         count = min(_BAT_PAGE_ENTRIES, self.shape.entry_count - first)
         raw = read_exactly(self.file, self._bat.offset + first * 8, count * 8, "the block allocation table")
-        if not any(raw):
+        if raw == _ZEROS[: len(raw)]:
             return _EMPTY_PAGE
         page = array("Q", raw)
         if struct.pack("=H", 1) != struct.pack("<H", 1):
