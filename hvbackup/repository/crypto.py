@@ -104,6 +104,10 @@ class Keys:
             return hashlib.sha256(line).hexdigest()
         return hmac.digest(self._derive(b"", b"hvbackup config"), line, "sha256").hex()
 
+    def slot_proof(self, slot: bytes) -> str:
+        """Return the proof of an encoded key slot, in hex."""
+        return hmac.digest(self._derive(b"", b"hvbackup key slot"), slot, "sha256").hex()
+
     def scope_name(self, scope: str) -> str:
         """Return a name for a lease's scope that tells nothing of the scope to who has no key."""
         digest = hashlib.sha256(b"hvbackup lease\0" + scope.encode()).digest()

@@ -23,8 +23,8 @@ KNOWN_FEATURES: frozenset[str] = frozenset()
 CONFIG_NAME = "hvbackup.repository"
 GUIDE_NAME = "RESTORE.txt"
 EXTRACTOR_NAME = "extract.py"
-KEYS, PACKS, INDEX, POINTS, LEASES, CONDEMNED, PROBES = (
-    "keys/", "packs/", "index/", "points/", "leases/", "condemned/", "probes/",
+KEYS, PACKS, INDEX, POINTS, LEASES, CONDEMNED, DELETED, PROBES = (
+    "keys/", "packs/", "index/", "points/", "leases/", "condemned/", "deleted/", "probes/",
 )  # fmt: skip
 
 BLOCK_SIZE = 262144
@@ -88,6 +88,7 @@ class Config(Model, frozen=True, kw_only=True, forbid_unknown_fields=False):
         encryption: `aes-256-gcm` or `none`.
         conditional_create: Whether the store was found, at init, to refuse a second "create" of one name.
         features: What a reader must know beyond `version`; unknown names are refused.
+        help_hashes: Hex SHA-256 of the files that lie here for people: the guide and the extractor.
     """
 
     format: str
@@ -101,6 +102,7 @@ class Config(Model, frozen=True, kw_only=True, forbid_unknown_fields=False):
     pack_size: int = PACK_SIZE
     conditional_create: bool = True
     features: tuple[str, ...] = ()
+    help_hashes: dict[str, str] = msgspec.field(default_factory=dict)
     tool_version: str = ""
 
     @property
@@ -127,12 +129,18 @@ class StoredFile(Model, frozen=True, kw_only=True):
 
 
 class PointDocument(Model, frozen=True, kw_only=True):
-    """The payload of a point: the point, the way to its blocks, and the guide for a restore without hvbackup."""
+    """The payload of a point: the point, the way to its blocks, and the guide for a restore without hvbackup.
+
+    Attributes:
+        previous: Id of the newest point that was there when this one was written, or empty. It must be there still, or
+            have an object of its name below `deleted/`; else somebody else removed it.
+    """
 
     version: int
     point: RestorePoint
     files: tuple[StoredFile, ...]
     guide: str
+    previous: str = ""
     features: tuple[str, ...] = ()
 
 

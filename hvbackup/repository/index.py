@@ -9,9 +9,10 @@ import mmap
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from hvbackup.errors import RepositoryDamaged
 from hvbackup.repository import format as f
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.packs import read_footer
@@ -114,21 +115,34 @@ class Index:
         #: Packs that the index names and that may not be used: missing, of another length, or condemned.
         self.unusable: set[bytes] = set()
 
-    def load(self) -> None:
-        """Read the segments that are new since the last time."""
+    def load(self, on_damage: Callable[[str, RepositoryDamaged], None] | None = None) -> None:
+        """Read the segments that are new since the last time.
+
+        Args:
+            on_damage: Told of each segment that cannot be read, which is then left out.
+
+        Raises:
+            RepositoryDamaged: A segment cannot be read, and nobody listens.
+        """
         names = [info.name for info in self._store.list(f.INDEX) if info.size and info.name not in self._loaded]
         with ThreadPoolExecutor(4, thread_name_prefix="hvbackup-index") as executor:
             for start in range(0, len(names), 16):
                 part = names[start : start + 16]
                 for name, segment in zip(part, executor.map(self._read, part), strict=True):
-                    if segment is not None:
+                    if not isinstance(segment, RepositoryDamaged):
                         self._take(name, *segment)
+                    elif on_damage is not None:
+                        on_damage(name, segment)
+                    else:
+                        raise segment
 
-    def _read(self, name: str) -> tuple[list[f.PackInfo], memoryview] | None:
+    def _read(self, name: str) -> tuple[list[f.PackInfo], memoryview] | RepositoryDamaged:
         try:
             return f.read_segment(self._keys.unseal(f.SEALED_INDEX, name, self._store.get(name)), name)
+        except RepositoryDamaged as error:
+            return error
         except ObjectMissing:
-            return None  # replaced by a merged segment since it was listed
+            return [], memoryview(b"")  # replaced by a merged segment since it was listed
 
     def _take(self, name: str, packs: list[f.PackInfo], records: memoryview) -> None:
         run = make_run([records], len(records))
@@ -144,15 +158,17 @@ class Index:
             self._runs.sort(key=lambda known: known.count, reverse=True)
             self._runs = [*self._runs[:2], merge_runs(self._runs[2:])]
 
-    def places(self, id: bytes) -> Iterator[f.Place]:
-        """Yield every usable place of a block."""
+    def named_places(self, id: bytes) -> Iterator[f.Place]:
+        """Yield every place of a block, even in packs that may not be used."""
         fresh = self._fresh.get(id)
-        if fresh is not None and fresh.pack not in self.unusable:
+        if fresh is not None:
             yield fresh
         for run in self._runs:
-            for place in run.find(id):
-                if place.pack not in self.unusable:
-                    yield place
+            yield from run.find(id)
+
+    def places(self, id: bytes) -> Iterator[f.Place]:
+        """Yield every usable place of a block."""
+        return (place for place in self.named_places(id) if place.pack not in self.unusable)
 
     def find(self, id: bytes) -> f.Place | None:
         """Return where a block is, or None."""
@@ -165,6 +181,11 @@ class Index:
             self._fresh_packs.append((pack, entries))
             for entry in entries:
                 self._fresh[entry.id] = f.Place(pack.id, entry.offset, entry.length, entry.size, entry.zstd)
+
+    @property
+    def count(self) -> int:
+        """How many records there are; a block that several packs hold counts several times."""
+        return sum(run.count for run in self._runs) + len(self._fresh)
 
     @property
     def fresh_records(self) -> int:
@@ -211,11 +232,9 @@ class Index:
             self.unusable = {pack.id for pack in self.packs.values() if there.get(pack.id) != pack.size}
             return [f.PackInfo(pack, size, 0) for pack, size in there.items() if pack not in self.packs]
 
-    def adopt(self, packs: Iterable[f.PackInfo]) -> list[tuple[f.PackInfo, Exception]]:
+    def adopt(self, packs: Iterable[f.PackInfo]) -> list[tuple[f.PackInfo, RepositoryDamaged]]:
         """Take in packs by their own footers; return those that cannot be read, and why."""
-        from hvbackup.errors import RepositoryDamaged
-
-        refused: list[tuple[f.PackInfo, Exception]] = []
+        refused: list[tuple[f.PackInfo, RepositoryDamaged]] = []
         for pack in packs:
             try:
                 kind, entries = read_footer(self._store, self._keys, pack.id, pack.size)

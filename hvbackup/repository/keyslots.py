@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from hvbackup.errors import FormatUnsupported, KeyRefused, RepositoryDamaged
 from hvbackup.models import Model
 from hvbackup.repository import format as f
+from hvbackup.repository.crypto import Keys
 from hvbackup.repository.store import Store
 from hvbackup.secrets import Secret
 
@@ -27,6 +28,7 @@ class KeySlot(Model, frozen=True, kw_only=True):
     """A wrapped master key. `salt`, `nonce` and `wrapped` are base64.
 
     `wrapped` is AES-256-GCM of the 32 bytes of the master key, bound to "hvbackup key slot" and the repository's id.
+    `proof` lets `check` find a slot that was altered; opening does not need it.
     """
 
     kdf: str
@@ -38,6 +40,12 @@ class KeySlot(Model, frozen=True, kw_only=True):
     wrapped: str
     created_at: str
     label: str = ""
+    proof: str = ""
+
+
+def slot_proof(keys: Keys, slot: KeySlot) -> str:
+    """Return the proof that belongs to a slot: only who has the master key can make it, or check it."""
+    return keys.slot_proof(msgspec.json.encode(msgspec.structs.replace(slot, proof="")))
 
 
 def _wrapping_key(passphrase: Secret, salt: bytes, log_n: int, r: int, p: int) -> bytes:
@@ -69,6 +77,7 @@ def write_slot(
         label=label,
     )
     name = f"{f.KEYS}{secrets.token_hex(8)}"
+    slot = msgspec.structs.replace(slot, proof=slot_proof(Keys(master), slot))
     store.put(name, msgspec.json.encode(slot), create=True)
     return name
 

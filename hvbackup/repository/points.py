@@ -19,9 +19,10 @@ from hvbackup.repository.store import ObjectMissing, Store
 
 
 def new_point_id(now: datetime | None = None) -> str:
-    """Return a new id, `20261125T013000Z-` and eight random hex digits."""
+    """Return a new id: `20261125T013000Z-`, three hex digits of the second's fraction, and five random ones."""
     moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
-    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    fraction = moment.microsecond * 4096 // 1_000_000
+    return f"{moment:%Y%m%dT%H%M%SZ}-{fraction:03x}{secrets.randbits(20):05x}"
 
 
 def point_name(id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -23,10 +24,12 @@ from hvbackup.errors import (
     RepositoryExists,
     RepositoryNotFound,
 )
+from hvbackup.events import Cancellation, EventSink, discard
 from hvbackup.models import RestorePoint
 from hvbackup.repository import format as f
 from hvbackup.repository import keyslots
 from hvbackup.repository.blocks import BlockSource
+from hvbackup.repository.check import Checker, CheckReport
 from hvbackup.repository.condemned import read_condemned
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.index import Index
@@ -34,7 +37,8 @@ from hvbackup.repository.lease import TTL_SECONDS, Lease, LeaseBook
 from hvbackup.repository.packs import PackPool
 from hvbackup.repository.points import PointShelf
 from hvbackup.repository.reader import BlockPointReader
-from hvbackup.repository.store import ObjectExists, ObjectMissing, Store, open_store
+from hvbackup.repository.stats import RepositoryStats, count_vms
+from hvbackup.repository.store import LookFirst, ObjectExists, ObjectMissing, Store, open_store
 from hvbackup.repository.writer import BlockPointWriter, Checkable
 from hvbackup.secrets import Secret
 
@@ -48,16 +52,17 @@ class Repository:
     Make one with `Repository.init` or `Repository.open`. All methods may raise `StoreUnavailable`.
     """
 
-    def __init__(self, store: Store, config: f.Config, keys: Keys) -> None:
-        self._store, self.config, self._keys = store, config, keys
+    def __init__(self, store: Store, config: f.Config, master: bytes | None) -> None:
+        self.config = config
+        self._store = store if config.conditional_create else LookFirst(store)
+        self._master, self._keys = master, Keys(master)
+        store, keys = self._store, self._keys
         self._index = Index(store, keys)
         self._shelf = PointShelf(store, keys)
         self._leases = LeaseBook(store, keys)
         self._source = BlockSource(store, keys, self._index, self._find_again)
         self._lock = threading.RLock()
         self._pool: PackPool | None = None
-        self._loaded = False
-        self._searched = False
 
     # ------------------------------------------------------------ making and opening
 
@@ -99,6 +104,7 @@ class Repository:
             zstd_level=zstd_level,
             pack_size=pack_size,
             conditional_create=_probe_conditional_create(store),
+            help_hashes=_write_help(store),
             tool_version=__version__,
         )
         master = None if passphrase is None else secrets.token_bytes(32)
@@ -106,14 +112,12 @@ class Repository:
             keyslots.write_slot(
                 store, master, passphrase, repository_id=config.id, created_at=_now(), log_n=scrypt_log_n
             )
-        keys = Keys(master)
-        _write_help(store)
         line = msgspec.json.encode(config)
         try:
-            store.put(f.CONFIG_NAME, line + b"\n" + keys.config_proof(line).encode() + b"\n", create=True)
+            store.put(f.CONFIG_NAME, line + b"\n" + Keys(master).config_proof(line).encode() + b"\n", create=True)
         except ObjectExists as error:
             raise RepositoryExists(f"{store.location}: somebody made a repository here at the same time") from error
-        return cls(store, config, keys)
+        return cls(store, config, master)
 
     @classmethod
     def open(
@@ -137,10 +141,10 @@ class Repository:
             ) from error
         line, _, rest = data.partition(b"\n")
         config = f.parse_config(line, store.location)
-        keys = Keys(_master(store, config, passphrase))
-        if keys.config_proof(line) != rest.strip().decode("ascii", "replace"):
+        master = _master(store, config, passphrase)
+        if Keys(master).config_proof(line) != rest.strip().decode("ascii", "replace"):
             raise RepositoryDamaged(f"{store.location}: {f.CONFIG_NAME} was altered")
-        return cls(store, config, keys)
+        return cls(store, config, master)
 
     @property
     def location(self) -> str:
@@ -245,7 +249,6 @@ class Repository:
     def _load(self) -> None:
         with self._lock:
             self._index.load()
-            self._loaded = True
 
     def _find_again(self) -> bool:
         """Look for blocks that the index lacks: in newer segments, then in packs that no segment names."""
@@ -253,6 +256,90 @@ class Repository:
             self._index.load()
             unknown = self._index.compare_packs()
             return bool(unknown) and len(self._index.adopt(unknown)) < len(unknown)
+
+    # ------------------------------------------------------------ looking after it
+
+    def check(
+        self,
+        read_data: bool = False,
+        *,
+        percent: float = 100.0,
+        since: datetime | None = None,
+        events: EventSink = discard,
+        cancel: Cancellation | None = None,
+    ) -> CheckReport:
+        """Check that everything fits together, and that every point can be restored; changes nothing.
+
+        Args:
+            read_data: Read the packs as well, every byte of them.
+            percent: Read only this share of them, by chance.
+            since: Read only those that were stored since then, by the store's clock.
+        """
+        checker = Checker(self._store, self._keys, self.config, events, cancel or Cancellation())
+        return checker.run(read_data=read_data, percent=percent, since=since.timestamp() if since else None)
+
+    def rebuild_index(self) -> int:
+        """Write index segments for the packs that none names, from the packs' own footers; return how many."""
+        with self._lock:
+            self._index.load(lambda _name, _error: None)
+            unknown = self._index.compare_packs()
+            refused = self._index.adopt(unknown)
+            self._index.flush()
+            return len(unknown) - len(refused)
+
+    def stats(self) -> RepositoryStats:
+        """Return what the repository holds, in numbers."""
+        self._load()
+        points = self.points()
+        packs = [info.size for info in self._store.list(f.PACKS)]
+        return RepositoryStats(
+            id=self.config.id,
+            created_at=self.config.created_at,
+            encryption=self.config.encryption,
+            points=len(points),
+            packs=len(packs),
+            pack_bytes=sum(packs),
+            blocks=self._index.count,
+            source_bytes=sum(file.size_bytes for point in points for file in point.files),
+            vms=count_vms(points),
+        )
+
+    # ------------------------------------------------------------ passphrases
+
+    def key_slots(self) -> dict[str, keyslots.KeySlot]:
+        """Return the key slots by name."""
+        return keyslots.read_slots(self._store)
+
+    def add_passphrase(self, passphrase: Secret, *, label: str = "", scrypt_log_n: int = keyslots.SCRYPT_LOG_N) -> str:
+        """Let another passphrase open the repository; return the name of its slot.
+
+        Raises:
+            InvalidRequest: The repository is not encrypted, or the passphrase is empty.
+        """
+        if self._master is None or not passphrase:
+            raise InvalidRequest("only an encrypted repository takes passphrases, and none of them may be empty")
+        return keyslots.write_slot(
+            self._store,
+            self._master,
+            passphrase,
+            repository_id=self.config.id,
+            created_at=_now(),
+            label=label,
+            log_n=scrypt_log_n,
+        )
+
+    def remove_passphrase(self, slot: str) -> None:
+        """Remove a key slot. Whoever copied the slot before, and knows its passphrase, can still open the repository.
+
+        Raises:
+            InvalidRequest: There is no such slot, or it is the last.
+        """
+        slots = self.key_slots()
+        if slot not in slots:
+            raise InvalidRequest(f"there is no key slot {slot!r}", hint=f"there are {', '.join(slots)}")
+        if len(slots) == 1:
+            raise InvalidRequest("the last key slot cannot be removed: nothing could open the repository any more")
+        self._store.delete(slot)
 
     # ------------------------------------------------------------ leases
 
@@ -322,8 +409,12 @@ def _master(store: Store, config: f.Config, passphrase: Secret | None) -> bytes 
     return keyslots.find_master(store, passphrase, config.id)
 
 
-def _write_help(store: Store) -> None:
-    """Lay the extractor and a guide beside the data, for who has nothing but this repository."""
+def _write_help(store: Store) -> dict[str, str]:
+    """Lay the extractor and a guide beside the data, for who has nothing but this repository; return their hashes."""
     package = resources.files("hvbackup.repository")
+    hashes = {}
     for name in (f.EXTRACTOR_NAME, f.GUIDE_NAME):
-        store.put(name, package.joinpath(name).read_bytes())
+        data = package.joinpath(name).read_bytes()
+        store.put(name, data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+    return hashes

@@ -279,6 +279,27 @@ class FolderStore(BucketStore):
             os.close(descriptor)
 
 
+class LookFirst:
+    """A store that does not refuse a second "create" of a name: look before, and hope for the instant between."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.location = store.location
+        self.get, self.get_range, self.head = store.get, store.get_range, store.head
+        self.list, self.delete = store.list, store.delete
+
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, create: bool = False) -> None:
+        """Store an object."""
+        if create:
+            try:
+                self.head(name)
+            except ObjectMissing:
+                pass
+            else:
+                raise ObjectExists(name)
+        self._store.put(name, data)
+
+
 def unavailable(location: str, name: str, error: Exception) -> StoreUnavailable:
     """Return the error for what a store refused, with its cause and cure."""
     code, text = getattr(error, "errno", None), _first_line(error)

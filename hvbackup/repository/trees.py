@@ -51,7 +51,7 @@ class Tree:
     """
 
     def __init__(self, root: bytes, blocks: int, read: ReadBlock) -> None:
-        self._root, self._read = root, read
+        self.root, self._read = root, read
         self._levels = f.tree_levels(blocks)
         self.blocks = blocks
 
@@ -66,7 +66,7 @@ class Tree:
     def lists(self, level: int, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """Yield (number, hash) of the nodes `first` .. `last` of a level; level 0 are the blocks themselves."""
         if level == len(self._levels) - 1:
-            yield 0, self._root
+            yield 0, self.root
             return
         for number, node_hash in self.lists(level + 1, first // f.FAN_OUT, last // f.FAN_OUT):
             start = number * f.FAN_OUT
@@ -81,7 +81,7 @@ class Tree:
         if first >= end:
             return
         if len(self._levels) == 1:
-            yield self._root
+            yield self.root
             return
         for number, node_hash in self.lists(1, first // f.FAN_OUT, (end - 1) // f.FAN_OUT):
             start = number * f.FAN_OUT

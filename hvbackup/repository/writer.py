@@ -26,6 +26,7 @@ from hvbackup.repository.geometry import Layout
 from hvbackup.repository.index import Index
 from hvbackup.repository.packs import PackPool
 from hvbackup.repository.points import (
+    PointShelf,
     check_file_name,
     decode_point,
     encode_point,
@@ -201,6 +202,7 @@ class BlockPointWriter:
             point=point,
             files=tuple(stored for _, stored in files),
             guide=restore_guide(point),
+            previous=max(PointShelf(self._store, self._keys).ids(), default=""),
         )
 
     def _settle(self) -> None:
