@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hvbackup.models import HYPERV_WRITER_ID
-from hvbackup.simulator.disk_files import overwrite_blocks, present_blocks, write_vhdx
-from hvbackup.simulator.guest_disk import BLOCK, filler, guest_blocks
+from hvbackup.simulator.disk_files import change_content, write_child, write_disk
 from hvbackup.simulator.host_programs import install_programs
 from hvbackup.simulator.state import HostRecord, HostState, Machine, VmRecord, VolumeRecord, WriterRecord
 from hvbackup.simulator.vm_files import write_configuration
 from hvbackup.simulator.vm_specs import DEMO, VmSpec, disk_paths, many, vm_record
 from hvbackup.simulator.volumes import local_path, make_link
 
-DISK_SIZE = 64 << 20
 _NAMESPACE = uuid.UUID("f2a1d3c8-7c55-4c73-9d59-3c1e8c4f7a10")
 
 _SYSTEM = "C:\\Windows\\System32"
@@ -124,7 +122,7 @@ def _write_host_files(folder: Path) -> None:
     kind = "118c3be5-0d31-4804-85f0-5c6074abea8f"
     for path in (f"{hyper_v}\\InitialStore.xml", f"{hyper_v}\\Resource Types\\{kind.upper()}.xml"):
         local_path(folder, path).write_bytes(b'<?xml version="1.0" encoding="UTF-8"?>\r\n<configuration/>\r\n')
-    local_path(folder, _SYSTEM + "\\config\\SYSTEM").write_bytes(filler("registry", 4096))
+    local_path(folder, _SYSTEM + "\\config\\SYSTEM").write_bytes(b"regf".ljust(4096, b"\0"))
 
 
 def add_vms(host: HostState, specs: Sequence[VmSpec]) -> list[str]:
@@ -146,32 +144,29 @@ def _write_vm(folder: Path, spec: VmSpec, record: VmRecord) -> None:
     write_configuration(folder, record)
     if spec.generation == 2 and record.vm.configuration_file:
         guest_state = local_path(folder, record.vm.configuration_file).with_suffix(".vmgs")
-        guest_state.write_bytes(filler(spec.key + "/vmgs", 4096))
+        guest_state.write_bytes(b"GUESTRTS".ljust(512, b"\0") + spec.vm_id.encode())
 
 
 def _write_chain(folder: Path, identity: str, chain: list[str]) -> None:
     """Write a disk and its differencing files; `chain` is leaf first."""
     root = local_path(folder, chain[-1])
     root.parent.mkdir(parents=True, exist_ok=True)
-    write_vhdx(root, DISK_SIZE, guest_blocks(identity, DISK_SIZE), identity=identity)
+    write_disk(root, identity)
     parent = (root, chain[-1])
     for depth, path in enumerate(reversed(chain[:-1]), 1):
-        name = f"{identity}/child{depth}"
         local = local_path(folder, path)
-        write_vhdx(local, DISK_SIZE, {9: filler(name), 12: filler(name + "/new")}, identity=name, parent=parent)
+        write_child(local, f"{identity}/child{depth}", *parent)
         parent = (local, path)
 
 
-def change_disk(host: HostState, vm_id: str, *, disk: int = 0, seed: str = "changed", size: int = BLOCK // 4) -> int:
-    """Overwrite some bytes of a VM's disk, as a guest at work does; return how many.
+def change_disk(host: HostState, vm_id: str, *, disk: int = 0, seed: str = "changed") -> int:
+    """Overwrite a file inside a VM's disk, as a guest at work does; return how many bytes changed.
 
     Raises:
         LookupError: No such VM, or it has no such disk.
+        ValueError: The disk is not one that `build_host` has made.
     """
     record = host.read().find_vm(vm_id)
-    path = record.vm.disks[disk].path if record else None
-    if path is None:
+    if record is None or disk >= len(record.vm.disks) or record.vm.disks[disk].path is None:
         raise LookupError(f"VM {vm_id} has no disk {disk}")
-    local = local_path(host.folder, path)
-    inner = [number for number in present_blocks(local) if 0 < number < DISK_SIZE // BLOCK - 1]
-    return overwrite_blocks(local, {inner[-1]: filler(f"{vm_id}/{seed}", size)})
+    return change_content(local_path(host.folder, str(record.vm.disks[disk].path)), f"{vm_id}/{seed}")

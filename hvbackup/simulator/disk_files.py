@@ -1,26 +1,38 @@
-"""VHDX files of the simulated host: written, described, read and changed in place.
-
-Layout of what is written: headers, log, metadata and BAT in the first 4 MiB, then the blocks, 1 MiB each ([MS-VHDX]).
-"""
+"""The disk files of the simulated host: made from the small disk that ships, described, read and changed in place."""
 
 from __future__ import annotations
 
+import contextlib
 import ntpath
-import struct
 import uuid
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from hvbackup.images import vhdx_layout as layout
+from hvbackup.errors import ImageError
+from hvbackup.images.chain import Image, open_chain, open_image, parent_paths
+from hvbackup.images.source import FileSource
+from hvbackup.images.vhd import Vhd
+from hvbackup.images.vhd_layout import DiskType
+from hvbackup.images.vhdx import Vhdx
+from hvbackup.images.vhdx_layout import BlockState
+from hvbackup.images.writer import VhdxParent, create_vhdx
+from hvbackup.simulator.small_disk import (
+    OWN_CONTENT_OFFSET,
+    OWN_CONTENT_SIZE,
+    SMALL_DISK_BLOCK,
+    SMALL_DISK_SIZE,
+    own_content,
+    small_disk_blocks,
+)
 
-MIB = 1 << 20
-_LOG, _METADATA, _BAT, _DATA = MIB, 2 * MIB, 3 * MIB, 4 * MIB
-_IDENTITY = uuid.UUID("9e0f51b6-5b0d-4b05-8d0a-3c1f6f6ab3d1")
+_OWN_BLOCK, _OWN_PLACE = divmod(OWN_CONTENT_OFFSET, SMALL_DISK_BLOCK)
 
 
 class DiskFile(NamedTuple):
-    """What Get-VHD says of a VHD or VHDX file."""
+    """What Get-VHD says of a VHD or VHDX file; sizes in bytes."""
 
     format: str
     type: str
@@ -33,117 +45,116 @@ class DiskFile(NamedTuple):
     parent: str | None
 
 
-class _Vhdx(NamedTuple):
-    metadata: layout.Metadata
-    bat: list[int]
+def variant(identity: str) -> int:
+    """The number of the small disk's variant that belongs to a text."""
+    return zlib.crc32(identity.encode())
 
 
-def write_vhdx(
-    path: Path, size: int, blocks: Mapping[int, bytes], *, identity: str, parent: tuple[Path, str] | None = None
-) -> None:
-    """Write a dynamic VHDX of `size` bytes, or a differencing one.
+@lru_cache(maxsize=1)
+def _common_blocks() -> dict[int, bytes]:
+    """The blocks that all variants share, and one that each changes."""
+    return dict(small_disk_blocks(0))
 
-    Args:
-        blocks: The blocks (1 MiB each) that are present, by number.
-        identity: Seeds the GUIDs, so that the same host is built twice alike.
-        parent: The parent's file and its Windows path.
+
+def _own_block(number: int) -> bytes:
+    block = _common_blocks()[_OWN_BLOCK]
+    return block[:_OWN_PLACE] + own_content(number) + block[_OWN_PLACE + OWN_CONTENT_SIZE :]
+
+
+def write_disk(path: Path, identity: str) -> None:
+    """Write a dynamic VHDX with GPT and NTFS, nearly all of whose blocks are the same for every identity."""
+    _create(path, identity, {**_common_blocks(), _OWN_BLOCK: _own_block(variant(identity))}, None)
+
+
+def write_child(path: Path, identity: str, parent: Path, parent_path: str, *, empty: bool = False) -> None:
+    """Write a differencing VHDX over `parent` (Windows path `parent_path`) that changes one block, or none."""
+    with FileSource(parent) as source:
+        image = open_image(source)
+    link = VhdxParent(
+        data_write_guid=str(image.header.data_write_guid) if isinstance(image, Vhdx) else str(uuid.UUID(int=0)),
+        relative_path=".\\" + ntpath.basename(parent_path),
+        absolute_path=parent_path,
+    )
+    _create(path, identity, {} if empty else {_OWN_BLOCK: _own_block(variant(identity))}, link)
+
+
+def _create(path: Path, identity: str, blocks: dict[int, bytes], parent: VhdxParent | None) -> None:
+    """Write a VHDX whose GUIDs depend on the identity alone, so that a host is built alike each time."""
+
+    def guid(name: str) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{identity}/{name}"))
+
+    create_vhdx(
+        path,
+        SMALL_DISK_SIZE,
+        blocks,
+        block_size=SMALL_DISK_BLOCK,
+        parent=parent,
+        disk_id=guid("disk"),
+        data_write_guid=guid("data"),
+        file_write_guid=guid("file"),
+    )
+
+
+def change_content(path: Path, seed: str) -> int:
+    """Overwrite the disk's file `machine.txt` in place, as a guest at work does; return how many bytes that are.
+
+    Raises:
+        ValueError: The file does not hold that part of its disk itself.
     """
-    data_write = uuid.uuid5(_IDENTITY, f"{identity}/data")
-    locator = _parent_locator(*parent) if parent else {}
-    metadata = layout.Metadata(
-        MIB, False, parent is not None, size, uuid.uuid5(_IDENTITY, f"{identity}/disk"), 512, 4096, locator
-    )
-    shape = metadata.bat_shape
-    bat = [0] * shape.entry_count
-    with path.open("wb") as file:
-        for place, number in enumerate(sorted(blocks)):
-            offset = _DATA + place * MIB
-            file.seek(offset)
-            file.write(blocks[number].ljust(MIB, b"\0"))
-            bat[shape.payload_entry(number)] = offset | layout.BlockState.FULLY_PRESENT
-        file.truncate(_DATA + len(blocks) * MIB)
-        _write_at(file, 0, layout.pack_file_identifier("hvbackup simulator"))
-        for sequence, offset in enumerate(layout.HEADER_OFFSETS, 1):
-            header = layout.Header(sequence, data_write, data_write, layout.NO_GUID, MIB, _LOG)
-            _write_at(file, offset, layout.pack_header(header))
-        regions = {
-            layout.BAT_REGION: layout.Region(_BAT, MIB),
-            layout.METADATA_REGION: layout.Region(_METADATA, MIB),
-        }
-        for offset in layout.REGION_TABLE_OFFSETS:
-            _write_at(file, offset, layout.pack_region_table(regions))
-        _write_at(file, _METADATA, layout.pack_metadata(metadata))
-        _write_at(file, _BAT, struct.pack(f"<{len(bat)}Q", *bat))
+    with FileSource(path) as source:
+        image = open_image(source)
+        place = _own_place(image) if isinstance(image, Vhdx) else None
+    if place is None:
+        raise ValueError(f"{path.name} does not hold the place to change")
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(own_content(variant(seed)))
+    return OWN_CONTENT_SIZE
 
 
-def _parent_locator(file: Path, windows_path: str) -> dict[str, str]:
-    with file.open("rb") as parent:
-        parent.seek(layout.HEADER_OFFSETS[1] + 32)
-        linkage = uuid.UUID(bytes_le=parent.read(16))
-    return {
-        "parent_linkage": f"{{{linkage}}}",
-        "relative_path": ".\\" + ntpath.basename(windows_path),
-        "absolute_win32_path": windows_path,
-    }
-
-
-def _write_at(file: BinaryIO, offset: int, data: bytes) -> None:
-    file.seek(offset)
-    file.write(data)
-
-
-def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
-
-
-def _open(file: BinaryIO) -> _Vhdx:
-    """Read the structures of a VHDX; `ValueError` when it is none."""
-    if _read_at(file, 0, 8) != layout.FILE_SIGNATURE:
-        raise ValueError("The file or directory is corrupted and unreadable.")
-    table = _read_at(file, layout.REGION_TABLE_OFFSETS[0], 8192)
-    regions = {}
-    for at in range(16, 16 + 32 * min(struct.unpack_from("<I", table, 8)[0], 200), 32):
-        regions[uuid.UUID(bytes_le=table[at : at + 16])] = struct.unpack_from("<QI", table, at + 16)
-    base = regions[layout.METADATA_REGION][0]
-    items = dict(_metadata_items(_read_at(file, base, regions[layout.METADATA_REGION][1])))
-    block_size, flags = struct.unpack("<II", items[layout.FILE_PARAMETERS])
-    metadata = layout.Metadata(
-        block_size=block_size,
-        leave_blocks_allocated=bool(flags & 1),
-        has_parent=bool(flags & 2),
-        virtual_size=struct.unpack("<Q", items[layout.VIRTUAL_DISK_SIZE])[0],
-        disk_id=uuid.UUID(bytes_le=items[layout.VIRTUAL_DISK_ID]),
-        logical_sector_size=struct.unpack("<I", items[layout.LOGICAL_SECTOR_SIZE])[0],
-        physical_sector_size=struct.unpack("<I", items[layout.PHYSICAL_SECTOR_SIZE])[0],
-        parent_locator=dict(_locator_entries(items.get(layout.PARENT_LOCATOR, b""))),
-    )
-    count = metadata.bat_shape.entry_count
-    return _Vhdx(metadata, list(struct.unpack(f"<{count}Q", _read_at(file, regions[layout.BAT_REGION][0], count * 8))))
-
-
-def _metadata_items(raw: bytes) -> Iterator[tuple[uuid.UUID, bytes]]:
-    for at in range(32, 32 + 32 * struct.unpack_from("<H", raw, 10)[0], 32):
-        offset, length = struct.unpack_from("<II", raw, at + 16)
-        yield uuid.UUID(bytes_le=raw[at : at + 16]), raw[offset : offset + length]
-
-
-def _locator_entries(raw: bytes) -> Iterator[tuple[str, str]]:
-    for at in range(20, 20 + 12 * (struct.unpack_from("<H", raw, 18)[0] if raw else 0), 12):
-        key, value, key_length, value_length = struct.unpack_from("<IIHH", raw, at)
-        yield raw[key : key + key_length].decode("utf-16-le"), raw[value : value + value_length].decode("utf-16-le")
+def _own_place(image: Vhdx) -> int | None:
+    """Where in the file the cluster of `machine.txt` is, or None when its block is not the file's own."""
+    index = image.shape.payload_entry(_OWN_BLOCK)
+    for first, page in image.bat_pages():
+        if first <= index < first + len(page):
+            entry = page[index - first]
+            return (entry >> 20 << 20) + _OWN_PLACE if entry & 7 == BlockState.FULLY_PRESENT else None
+    return None
 
 
 def describe(path: Path) -> DiskFile:
     """Return what Get-VHD would say; `ValueError` when the file is no VHDX or VHD."""
-    file_size = path.stat().st_size
-    with path.open("rb") as file:
-        if _read_at(file, max(file_size - 512, 0), 8) == b"conectix":
-            return _describe_vhd(_read_at(file, file_size - 512, 512), file_size)
+    with FileSource(path) as source:
         try:
-            metadata = _open(file).metadata
-        except (KeyError, struct.error):
-            raise ValueError("The file or directory is corrupted and unreadable.") from None
+            image = open_image(source)
+        except ImageError as error:
+            raise ValueError(f"The file or directory is corrupted and unreadable. ({error.message})") from None
+        parent = next((name for name in parent_paths(image) if name[1:3] == ":\\"), None)
+        if isinstance(image, Vhdx):
+            return _describe_vhdx(image, source.size, parent)
+        if isinstance(image, Vhd):
+            return _describe_vhd(image, source.size, parent)
+    raise ValueError("The file or directory is corrupted and unreadable.")
+
+
+def _describe_vhd(image: Vhd, file_size: int, parent: str | None) -> DiskFile:
+    kind = image.footer.disk_type
+    return DiskFile(
+        format="VHD",
+        type=kind.name.capitalize(),
+        size=image.size,
+        file_size=file_size,
+        identifier=str(image.footer.disk_id),
+        block_size=0 if kind is DiskType.FIXED else 2 << 20,
+        logical_sector=512,
+        physical_sector=512,
+        parent=parent,
+    )
+
+
+def _describe_vhdx(image: Vhdx, file_size: int, parent: str | None) -> DiskFile:
+    metadata = image.metadata
     fixed = metadata.leave_blocks_allocated
     return DiskFile(
         format="VHDX",
@@ -154,57 +165,16 @@ def describe(path: Path) -> DiskFile:
         block_size=0 if fixed else metadata.block_size,
         logical_sector=metadata.logical_sector_size,
         physical_sector=metadata.physical_sector_size,
-        parent=metadata.parent_locator.get("absolute_win32_path"),
+        parent=parent,
     )
 
 
-def _describe_vhd(footer: bytes, file_size: int) -> DiskFile:
-    kind = {2: "Fixed", 3: "Dynamic", 4: "Differencing"}.get(struct.unpack_from(">I", footer, 60)[0], "Unknown")
-    size = struct.unpack_from(">Q", footer, 48)[0]
-    identifier = str(uuid.UUID(bytes=footer[68:84]))
-    return DiskFile("VHD", kind, size, file_size, identifier, 0 if kind == "Fixed" else 2 * MIB, 512, 512, None)
-
-
-def read_disk(chain: list[Path], offset: int, size: int) -> bytes:
-    """Return bytes of the virtual disk; `chain` is the VHDX and its parents, leaf first.
-
-    Blocks of sector bitmaps (partially present) are not written by this simulator and are read as fully present.
-    """
-    with chain[0].open("rb") as file:
-        vhdx = _open(file)
-        shape, parts, end = vhdx.metadata.bat_shape, [], min(offset + size, vhdx.metadata.virtual_size)
-        while offset < end:
-            number, inner = divmod(offset, shape.block_size)
-            length = min(shape.block_size - inner, end - offset)
-            entry = vhdx.bat[shape.payload_entry(number)]
-            if entry & 7 in (layout.BlockState.FULLY_PRESENT, layout.BlockState.PARTIALLY_PRESENT):
-                parts.append(_read_at(file, (entry >> 20 << 20) + inner, length).ljust(length, b"\0"))
-            elif entry & 7 == layout.BlockState.NOT_PRESENT and shape.differencing and len(chain) > 1:
-                parts.append(read_disk(chain[1:], offset, length))
-            else:
-                parts.append(bytes(length))
-            offset += length
-    return b"".join(parts)
-
-
-def overwrite_blocks(path: Path, changes: Mapping[int, bytes]) -> int:
-    """Overwrite the beginnings of blocks that are present; return how many bytes were written."""
-    written = 0
-    with path.open("r+b") as file:
-        vhdx = _open(file)
-        shape = vhdx.metadata.bat_shape
-        for number, data in changes.items():
-            entry = vhdx.bat[shape.payload_entry(number)]
-            if entry & 7 != layout.BlockState.FULLY_PRESENT:
-                raise ValueError(f"block {number} of {path.name} is not present")
-            _write_at(file, entry >> 20 << 20, data[: shape.block_size])
-            written += len(data[: shape.block_size])
-    return written
-
-
-def present_blocks(path: Path) -> list[int]:
-    """Return the numbers of the blocks that the file holds itself."""
-    with path.open("rb") as file:
-        vhdx = _open(file)
-    shape = vhdx.metadata.bat_shape
-    return [n for n in range(shape.block_count) if vhdx.bat[shape.payload_entry(n)] & 7 == 6]
+@contextlib.contextmanager
+def opened(chain: Sequence[Path]) -> Iterator[Image]:
+    """Open a disk to read it; `chain` is leaf first. `ValueError` when it cannot be read."""
+    with contextlib.ExitStack() as files:
+        sources = [files.enter_context(FileSource(path)) for path in chain]
+        try:
+            yield open_chain(sources)
+        except ImageError as error:
+            raise ValueError(error.message) from None

@@ -9,13 +9,24 @@ import string
 import uuid
 from pathlib import Path
 
-from hvbackup.simulator.disk_files import describe, read_disk
+from hvbackup.errors import ImageError
+from hvbackup.images.partitions import BASIC_DATA, EFI_SYSTEM, MICROSOFT_RESERVED, Partition, read_partitions
+from hvbackup.images.source import Source
+from hvbackup.simulator.disk_files import opened
 from hvbackup.simulator.engine import HostError
-from hvbackup.simulator.guest_disk import BASIC_DATA, file_system, partitions
 from hvbackup.simulator.inventory import local_chain
 from hvbackup.simulator.state import HostRecord, HostState, MountedPartitionRecord, MountedRecord
 from hvbackup.simulator.volumes import local_path, make_link
 
+#: How Get-Partition's Type names them.
+_TYPES = {
+    EFI_SYSTEM: "System",
+    BASIC_DATA: "Basic",
+    MICROSOFT_RESERVED: "Reserved",
+    "07": "IFS",
+    "0b": "FAT32",
+    "0c": "FAT32 XINT13",
+}
 _FIRST_DISK_NUMBER = 3  # as if the volumes C:, D: and E: were disks 0 to 2
 
 
@@ -41,7 +52,7 @@ def mount(host: HostState, path: str, *, read_only: bool = True, drive_letters: 
             )
         try:
             mounted = _attach(host.folder, record, path, read_only=read_only, drive_letters=drive_letters)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImageError) as error:
             raise HostError("DiskMountFailed", f"Failed to mount '{path}': {error}") from None
         record.mounted.append(mounted)
         record.note("disk-mounted", path)
@@ -59,30 +70,38 @@ def _in_use(folder: Path, record: HostRecord, path: str) -> bool:
 
 
 def _attach(folder: Path, record: HostRecord, path: str, *, read_only: bool, drive_letters: bool) -> MountedRecord:
-    chain = local_chain(folder, path)
-    style, found = partitions(lambda offset, size: read_disk(chain, offset, size))
     taken = {item.disk_number for item in record.mounted}
-    mounted = MountedRecord(
-        path=path,
-        disk_number=next(n for n in range(_FIRST_DISK_NUMBER, 1000) if n not in taken),
-        read_only=read_only,
-        size_bytes=describe(chain[0]).size,
-        partition_style=style,
-    )
-    for item in found:
-        kind = file_system(lambda offset, size: read_disk(chain, offset, size), item)
+    number = next(n for n in range(_FIRST_DISK_NUMBER, 1000) if n not in taken)
+    mounted = MountedRecord(path=path, disk_number=number, read_only=read_only)
+    with opened(local_chain(folder, path)) as disk:
+        mounted.size_bytes = disk.size
+        table = read_partitions(disk, sector_size=disk.sector_size)
+        mounted.partition_style = {"gpt": "GPT", "mbr": "MBR"}.get(table.style, "RAW")
+        kinds = [_file_system(disk, item) for item in table.partitions]
+    for item, kind in zip(table.partitions, kinds, strict=True):
+        gpt_type = item.type if table.style == "gpt" else None
         partition = MountedPartitionRecord(
             number=item.number,
-            start_bytes=item.start,
-            size_bytes=item.size,
-            type=item.type,
-            gpt_type=item.gpt_type,
+            start_bytes=item.offset_bytes,
+            size_bytes=item.size_bytes,
+            type=_TYPES.get(item.type.lower(), "Unknown"),
+            gpt_type=gpt_type,
             file_system=kind,
         )
         if kind:
-            _give_volume(folder, partition, letter=drive_letters and item.gpt_type in (None, BASIC_DATA))
+            _give_volume(folder, partition, letter=drive_letters and gpt_type in (None, BASIC_DATA))
         mounted.partitions.append(partition)
     return mounted
+
+
+def _file_system(disk: Source, partition: Partition) -> str:
+    """The file system of a partition as Windows would name it, empty when there is none that it knows."""
+    boot = disk.read_at(partition.offset_bytes, 512)
+    if boot[3:11] == b"NTFS    ":
+        return "NTFS"
+    if boot[82:90] == b"FAT32   ":
+        return "FAT32"
+    return "FAT" if boot[54:57] == b"FAT" else ""
 
 
 def _give_volume(folder: Path, partition: MountedPartitionRecord, *, letter: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from hvbackup.models import HYPERV_WRITER_ID, Method
-from hvbackup.simulator.disk_files import write_vhdx
+from hvbackup.simulator.disk_files import write_child
 from hvbackup.simulator.state import HostRecord, HostState, ShadowRecord, VmRecord, VolumeRecord, now
 from hvbackup.simulator.vm_files import remove_configuration, write_configuration
 from hvbackup.simulator.volumes import copy_volume, local_path, make_link
@@ -131,7 +131,7 @@ def _leave_recovery_files(folder: Path, state: HostRecord, record: VmRecord, mad
         if parent is None or disk.path is None or not parent.exists():
             continue
         child = parent.with_name(auto_recovery_name(disk.path))
-        write_vhdx(child, 64 << 20, {}, identity=f"{vm.id}/{disk.path}/recovery", parent=(parent, disk.path))
+        write_child(child, f"{vm.id}/{disk.path}/recovery", parent, disk.path, empty=True)
     snapshots = ntpath.join(vm.snapshot_file_location, "Snapshots", backup_snapshot_name(vm.id))
     description = _in_shadow(folder, state, snapshots, made)
     if description is not None:
