@@ -23,6 +23,8 @@ _STATE = re.compile(r"(?:\**[^:\[\]]{1,80}:\s*)?\[(\d{1,3})\]\s*(.{0,200})$")
 _VALUE = re.compile(r"[^:]{1,80}:\s*(.{1,500})$")
 _LINE = re.compile(r"[^\r\n]+")
 _MOST_WRITERS = 2_000
+#: The banner, and the two lines before a slow listing (in English).
+_PREAMBLE = re.compile(r"vssadmin \d|Waiting for responses|These may be delayed", re.IGNORECASE)
 #: "No error" where it is known from sources; elsewhere the majority tells.
 _NO_ERROR = frozenset(("no error", "kein fehler", "aucune erreur"))
 #: Error texts of the languages of `_NO_ERROR`: there an unknown text is an error even without a majority.
@@ -34,22 +36,41 @@ def parse_vssadmin(text: str | Iterable[str]) -> tuple[Writer, ...]:
 
     A writer whose block is cut off keeps what was there; its `healthy` is None.
     """
-    lines = (match[0] for match in _LINE.finditer(text)) if isinstance(text, str) else text
     writers: list[Writer] = []
+    for block, _ in _blocks(text):
+        _keep(writers, block)
+    return tuple(_judged(writers))
+
+
+def without_vssadmin(text: str) -> str:
+    """Return the text without the blocks that `parse_vssadmin` understands, for whoever reads the rest."""
+    taken = {number for block, numbers in _blocks(text) if block.guids for number in numbers}
+    kept = (line for number, line in enumerate(_split(text)) if number not in taken and not _PREAMBLE.match(line))
+    return "\n".join(kept)
+
+
+def _split(text: str | Iterable[str]) -> Iterable[str]:
+    return (match[0] for match in _LINE.finditer(text)) if isinstance(text, str) else text
+
+
+def _blocks(text: str | Iterable[str]) -> Iterable[tuple[_Block, list[int]]]:
+    """The blocks that begin with a quoted name, and the numbers of their lines."""
     block: _Block | None = None
-    for line in lines:
+    numbers: list[int] = []
+    for number, line in enumerate(_split(text)):
         bare = line[:4096].strip().strip("*").strip()
         if not bare:
             continue
         head = _HEAD.match(bare)
-        if head is not None:
-            _keep(writers, block)
-            block = _Block(head[1] or head[2] or "")
-        elif block is not None and not block.take(bare):
-            _keep(writers, block)
-            block = None
-    _keep(writers, block)
-    return tuple(_judged(writers))
+        if head is None and block is not None and block.take(bare):
+            numbers.append(number)
+            continue
+        if block is not None:
+            yield block, numbers
+        block = _Block(head[1] or head[2] or "") if head is not None else None
+        numbers = [number]
+    if block is not None:
+        yield block, numbers
 
 
 class _Block:
@@ -78,8 +99,8 @@ class _Block:
         return False
 
 
-def _keep(writers: list[Writer], block: _Block | None) -> None:
-    if block is None or not block.guids or len(writers) >= _MOST_WRITERS:
+def _keep(writers: list[Writer], block: _Block) -> None:
+    if not block.guids or len(writers) >= _MOST_WRITERS:
         return
     code, words = block.state or (None, None)
     writers.append(
