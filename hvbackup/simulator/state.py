@@ -206,8 +206,8 @@ class Faults(Record):
         writer_fails_at: The Hyper-V writer's state becomes this number during CREATE (9 freeze, 11 post snapshot).
         seconds_per_hash_frame: Hashing waits so long before each frame.
         diskshadow_hangs: diskshadow never ends; the script's time-out has to kill it.
-        stop_at: Step -> `hang` (until the caller stops it) or `die` (an unexplained failure). Steps: the script's
-            name, or `<script>:<step>` with `end` for after its effect and before its answer.
+        stop_at: Point -> `hang` (until the caller stops it) or `fail` (an unexplained error). A point is
+            `<script>:start`, before a handler does anything, or `<script>:end`, after its effect and before its answer.
     """
 
     create_hresult: int | None = None

@@ -56,6 +56,18 @@ def local_path(folder: Path, path: str) -> Path:
     return local
 
 
+def windows_path(folder: Path, local: Path) -> str | None:
+    """Return the Windows path of a place below the host's folder, or None when it lies elsewhere."""
+    try:
+        names = local.resolve().relative_to(folder).parts
+    except ValueError:
+        return None
+    if not names:
+        return None
+    root = f"{names[0]}:" if len(names[0]) == 1 else f"\\\\?\\{names[0]}"
+    return "\\".join([root, *names[1:]]) if len(names) > 1 else root + "\\"
+
+
 def child(folder: Path, name: str) -> Path:
     """Return the entry of a folder with this name in any case, or where it would be."""
     exact = folder / name
