@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from hvbackup.errors import FormatUnsupported, RepositoryDamaged
 from hvbackup.models import Model, RestorePoint
+
+ResultT = TypeVar("ResultT")
 
 FORMAT_NAME = "hvbackup repository"
 FORMAT_VERSION = 1
@@ -155,6 +157,18 @@ def pack_of(name: str) -> bytes | None:
     return bytes.fromhex(match[2]) if match else None
 
 
+def decode_json(data: bytes, type_: type[ResultT], what: str) -> ResultT:
+    """Decode JSON strictly.
+
+    Raises:
+        RepositoryDamaged: It is not JSON, or not of this type; `what` says what cannot be read.
+    """
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RepositoryDamaged(f"{what} cannot be read: {error}") from error
+
+
 def parse_config(line: bytes, where: str) -> Config:
     """Decode the first line of `hvbackup.repository`.
 
@@ -162,10 +176,7 @@ def parse_config(line: bytes, where: str) -> Config:
         RepositoryDamaged: It is not the JSON that it should be.
         FormatUnsupported: A newer format, or a feature that this version does not know.
     """
-    try:
-        head = msgspec.json.decode(line, type=dict)
-    except msgspec.MsgspecError as error:
-        raise RepositoryDamaged(f"{where}: {CONFIG_NAME} cannot be read: {error}") from error
+    head = decode_json(line, dict[str, Any], f"{where}: {CONFIG_NAME}")
     if head.get("format") != FORMAT_NAME:
         raise RepositoryDamaged(f"{where}: {CONFIG_NAME} is not of an hvbackup repository")
     version = head.get("version")
@@ -174,10 +185,7 @@ def parse_config(line: bytes, where: str) -> Config:
             f"{where}: the repository has format version {version}; this hvbackup knows version {FORMAT_VERSION}",
             hint="use the version of hvbackup that wrote it, or a newer one",
         )
-    try:
-        config = msgspec.json.decode(line, type=Config)
-    except msgspec.MsgspecError as error:
-        raise RepositoryDamaged(f"{where}: {CONFIG_NAME} cannot be read: {error}") from error
+    config = decode_json(line, Config, f"{where}: {CONFIG_NAME}")
     refuse_unknown(config.features, where)
     for value, known in ((config.encryption, ("aes-256-gcm", "none")), (config.compression, ("zstd",))):
         if value not in known:

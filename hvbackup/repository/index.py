@@ -192,6 +192,11 @@ class Index:
         """How many records no segment holds yet."""
         return len(self._fresh)
 
+    @property
+    def fresh_packs(self) -> int:
+        """How many packs no segment names yet."""
+        return len(self._fresh_packs)
+
     def flush(self) -> list[str]:
         """Write the records that no segment holds yet as segments; return their names."""
         with self._lock:

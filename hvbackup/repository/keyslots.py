@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from hvbackup.errors import FormatUnsupported, KeyRefused, RepositoryDamaged
+from hvbackup.errors import FormatUnsupported, KeyRefused, RepositoryDamaged, RepositoryError
 from hvbackup.models import Model
 from hvbackup.repository import format as f
 from hvbackup.repository.crypto import Keys
@@ -82,25 +83,34 @@ def write_slot(
     return name
 
 
-def read_slots(store: Store) -> dict[str, KeySlot]:
+def read_slots(store: Store, on_damage: Callable[[str, RepositoryError], None] | None = None) -> dict[str, KeySlot]:
     """Return all slots by name.
 
+    Args:
+        on_damage: Told of each slot that cannot be read, which is then left out.
+
     Raises:
-        RepositoryDamaged: A slot cannot be read.
-        FormatUnsupported: A slot uses a key derivation that this version does not know.
+        RepositoryDamaged: A slot cannot be read, and nobody listens.
+        FormatUnsupported: A slot uses a key derivation that this version does not know, and nobody listens.
     """
     slots = {}
     for info in sorted(store.list(f.KEYS)):
         try:
-            slot = msgspec.json.decode(store.get(info.name), type=KeySlot)
-        except msgspec.MsgspecError as error:
-            raise RepositoryDamaged(f"{info.name}: the key slot cannot be read: {error}") from error
-        if slot.kdf != "scrypt":
-            raise FormatUnsupported(f"{info.name}: key derivation {slot.kdf} is not known to this hvbackup")
-        if not (1 <= slot.log_n <= MAX_LOG_N and 1 <= slot.r * slot.p <= MAX_R_P):
-            raise RepositoryDamaged(f"{info.name}: the key slot asks for an unreasonable amount of memory")
-        slots[info.name] = slot
+            slots[info.name] = _decode_slot(info.name, store.get(info.name))
+        except (RepositoryDamaged, FormatUnsupported) as error:
+            if on_damage is None:
+                raise
+            on_damage(info.name, error)
     return slots
+
+
+def _decode_slot(name: str, data: bytes) -> KeySlot:
+    slot = f.decode_json(data, KeySlot, f"{name}: the key slot")
+    if slot.kdf != "scrypt":
+        raise FormatUnsupported(f"{name}: key derivation {slot.kdf} is not known to this hvbackup")
+    if not (1 <= slot.log_n <= MAX_LOG_N and slot.r >= 1 and slot.p >= 1 and slot.r * slot.p <= MAX_R_P):
+        raise RepositoryDamaged(f"{name}: the key slot asks for an unreasonable amount of memory")
+    return slot
 
 
 def find_master(store: Store, passphrase: Secret, repository_id: str) -> bytes:
@@ -108,19 +118,28 @@ def find_master(store: Store, passphrase: Secret, repository_id: str) -> bytes:
 
     Raises:
         KeyRefused: None of the slots opens.
-        RepositoryDamaged: There is no slot, or none can be read.
+        RepositoryDamaged: None opens, and there is none or one of them cannot be read.
+        FormatUnsupported: None opens, and one of them is of a kind that this version does not know.
     """
-    slots = read_slots(store)
+    damage: list[RepositoryError] = []
+    slots = read_slots(store, lambda _name, error: damage.append(error))
+    for slot in slots.values():
+        master = _open_slot(slot, passphrase, repository_id)
+        if master is not None:
+            return master
+    if damage:
+        raise damage[0]
     if not slots:
         raise RepositoryDamaged("the repository is encrypted, but has no key slot", hint="restore its keys/ folder")
-    for slot in slots.values():
-        key = _wrapping_key(passphrase, base64.b64decode(slot.salt), slot.log_n, slot.r, slot.p)
-        try:
-            return AESGCM(key).decrypt(
-                base64.b64decode(slot.nonce), base64.b64decode(slot.wrapped), BOUND + repository_id.encode()
-            )
-        except InvalidTag:
-            continue
     raise KeyRefused(
         "the passphrase does not open this repository", hint="check the passphrase; nothing can be read without it"
     )
+
+
+def _open_slot(slot: KeySlot, passphrase: Secret, repository_id: str) -> bytes | None:
+    try:
+        salt, nonce, wrapped = (base64.b64decode(text) for text in (slot.salt, slot.nonce, slot.wrapped))
+        key = _wrapping_key(passphrase, salt, slot.log_n, slot.r, slot.p)
+        return AESGCM(key).decrypt(nonce, wrapped, BOUND + repository_id.encode())
+    except (InvalidTag, ValueError):  # ValueError: base64 or a nonce that are none; `check` tells by the slot's proof
+        return None

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hvbackup.errors import HvBackupError, LeaseLost, RepositoryDamaged, RepositoryLocked, StoreUnavailable
+from hvbackup.errors import HvBackupError, LeaseLost, RepositoryLocked, StoreUnavailable
 from hvbackup.models import Model
 from hvbackup.repository import format as f
 from hvbackup.repository.crypto import Keys
@@ -80,11 +80,9 @@ class LeaseBook:
             return None
         try:
             payload = self._keys.unseal(f.SEALED_LEASE, info.name, self._store.get(info.name))
-            return Held(token, info.name, msgspec.json.decode(payload, type=LeaseRecord), info.modified)
         except ObjectMissing:
             return self.newest(scope)
-        except msgspec.MsgspecError as error:
-            raise RepositoryDamaged(f"{info.name}: the lease cannot be read: {error}") from error
+        return Held(token, info.name, f.decode_json(payload, LeaseRecord, f"{info.name}: the lease"), info.modified)
 
     def write(self, scope: str, token: int, record: LeaseRecord, *, create: bool) -> str:
         """Write the object of a token and return its name; raises `ObjectExists`."""

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from typing import Any
 
 import msgspec
 
@@ -44,14 +45,11 @@ def decode_point(keys: Keys, id: str, data: bytes) -> f.PointDocument:
     """
     name = point_name(id)
     payload = keys.unseal(f.SEALED_POINT, name, data)
-    try:
-        head = msgspec.json.decode(payload, type=dict)
-        f.refuse_unknown(tuple(head.get("features", ())), name)
-        if head.get("version") != f.FORMAT_VERSION:
-            raise FormatUnsupported(f"{name}: the point has format version {head.get('version')}")
-        document = msgspec.json.decode(payload, type=f.PointDocument)
-    except msgspec.MsgspecError as error:
-        raise RepositoryDamaged(f"{name}: the point cannot be read: {error}") from error
+    head = f.decode_json(payload, dict[str, Any], f"{name}: the point")
+    f.refuse_unknown(tuple(head.get("features", ())), name)
+    if head.get("version") != f.FORMAT_VERSION:
+        raise FormatUnsupported(f"{name}: the point has format version {head.get('version')}")
+    document = f.decode_json(payload, f.PointDocument, f"{name}: the point")
     if document.point.id != id:
         raise RepositoryDamaged(f"{name}: it holds the point {document.point.id}")
     return document

@@ -142,7 +142,7 @@ class Repository:
         line, _, rest = data.partition(b"\n")
         config = f.parse_config(line, store.location)
         master = _master(store, config, passphrase)
-        if Keys(master).config_proof(line) != rest.strip().decode("ascii", "replace"):
+        if Keys(master).config_proof(line).encode() + b"\n" != rest:
             raise RepositoryDamaged(f"{store.location}: {f.CONFIG_NAME} was altered")
         return cls(store, config, master)
 
@@ -282,10 +282,10 @@ class Repository:
         """Write index segments for the packs that none names, from the packs' own footers; return how many."""
         with self._lock:
             self._index.load(lambda _name, _error: None)
-            unknown = self._index.compare_packs()
-            refused = self._index.adopt(unknown)
+            self._index.adopt(self._index.compare_packs())
+            count = self._index.fresh_packs
             self._index.flush()
-            return len(unknown) - len(refused)
+            return count
 
     def stats(self) -> RepositoryStats:
         """Return what the repository holds, in numbers."""
