@@ -48,12 +48,12 @@ class OwnConnection:
             raise Unsuitable("messages are sealed")
         if session is None:
             raise Unsuitable("pypsrp has not connected yet")
+        if not (session.auth is None or isinstance(session.auth, (HTTPBasicAuth, HTTPNegotiateAuth))):
+            raise Unsuitable(f"the authentication is {transport.auth}")
         prepared = session.prepare_request(Request("POST", transport.endpoint, data=b""))
         proxies = resolve_proxies(prepared, session.proxies, session.trust_env)
         if select_proxy(transport.endpoint, proxies):
             raise Unsuitable("there is a proxy")
-        if not (session.auth is None or isinstance(session.auth, (HTTPBasicAuth, HTTPNegotiateAuth))):
-            raise Unsuitable(f"the authentication is {transport.auth}")
         self._path = "/" + transport.path
         self._headers = _headers(prepared)
         self._negotiate = session.auth if isinstance(session.auth, HTTPNegotiateAuth) else None
