@@ -5,7 +5,8 @@
 .DESCRIPTION
     The part file is path + ".hvbpart". A call with first creates it, sparse and sizeBytes long; a call with last
     flushes, checks the length, sets the time and renames. Every block is checked against its hash before it is
-    written. On an error the part file is removed. Each frame of the input: offset (u64 LE), length (u32 LE), codec
+    written. On an error the part file is removed. Calls that are neither first nor last may run side by side, each
+    with blocks of its own. Each frame of the input: offset (u64 LE), length (u32 LE), codec
     (u8; 0 as it is, 1 raw DEFLATE), SHA-256 of the plain bytes (32 bytes), then the bytes.
 .OUTPUTS
     One JSON document: path, blocks, bytes, finished.
@@ -85,7 +86,11 @@ begin {
         else {
             $part = $path + '.hvbpart'
         }
-        $stream = New-Object -TypeName System.IO.FileStream -ArgumentList $part, 'Open', 'ReadWrite', 'None', 1
+        $share = 'None'
+        if (-not $asked.first -and -not $asked.last) {
+            $share = 'ReadWrite, Delete'
+        }
+        $stream = New-Object -TypeName System.IO.FileStream -ArgumentList $part, 'Open', 'ReadWrite', $share, 1
         if ($asked.first) {
             $stream.SetLength($size)
         }

@@ -142,6 +142,7 @@ class WriteFile(Call[WriteSummary], frozen=True, kw_only=True):
 
     A file larger than one call may carry takes several calls: `first` creates the part file (sparse, `size_bytes`
     long; an old part file of ours is replaced) and `last` flushes, checks the length, sets `modified_at` and renames.
+    Calls that are neither may run side by side, each with blocks of its own.
     Folders are made as needed. Each input frame is: offset (u64 LE), length (u32 LE), codec (u8, 0 as it is, 1 raw
     DEFLATE), SHA-256 of the plain bytes (32 bytes), then the bytes. A frame whose bytes do not have its hash is
     `BlockMismatch`, nothing of it is written. On an error the part file is removed.
