@@ -12,7 +12,7 @@ import pytest
 
 from hvbackup.models import Model
 from hvbackup.remote.contract import Answer, Call, parse_answer
-from hvbackup.simulator.builder import build_host
+from hvbackup.simulator.builder import build_host, copy_host
 from hvbackup.simulator.engine import HostError
 from hvbackup.simulator.handlers import handlers
 from hvbackup.simulator.state import HostState, VmRecord
@@ -74,10 +74,16 @@ class Asker:
         return self.host.folder / path.replace(":\\", "/", 1).replace("\\", "/")
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> HostState:
+    """The demo host, not to be changed."""
+    return build_host(tmp_path_factory.mktemp("template") / "host")
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> HostState:
+def host(template: HostState, tmp_path: Path) -> HostState:
     """The demo host."""
-    return build_host(tmp_path / "host")
+    return copy_host(template, tmp_path / "host")
 
 
 @pytest.fixture
