@@ -8,7 +8,7 @@ from hvbackup.errors import DiskShadowMissing, HyperVMissing, NotAdministrator, 
 from hvbackup.jobs.paths import volume_of
 from hvbackup.jobs.requests import BackupRequest, Grouping
 from hvbackup.jobs.selection import select_vms
-from hvbackup.jobs.sources import Source, host_sources, left_out, sources_of
+from hvbackup.jobs.sources import FilePlace, host_sources, left_out, sources_of
 from hvbackup.models import Classification, Component, HostFacts, Method, Model, Vm, Volume
 
 #: VSS needs some 300 MB for a shadow copy's differences (facts: VSS_E_INSUFFICIENT_STORAGE below that).
@@ -33,7 +33,7 @@ class JobPlan(Model, frozen=True, kw_only=True):
     hint: str | None = None
     pauses: bool = False
     volumes: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[FilePlace, ...] = ()
     size_bytes: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -138,7 +138,7 @@ def _plan_job(
     vm: Vm,
     component: Component | None,
     classification: Classification,
-    shared: tuple[Source, ...],
+    shared: tuple[FilePlace, ...],
     request: BackupRequest,
     volumes: Sequence[Volume],
 ) -> JobPlan:

@@ -32,7 +32,6 @@ class BackupRequest(Model, frozen=True, kw_only=True):
         grouping: How VMs share shadow sets.
         host_component: Put the host's own Hyper-V configuration (the writer's Host Component) into each point too.
         tags: Kept in each restore point.
-        vm_timeout: Seconds one VM may take, or None.
     """
 
     include: tuple[str, ...] = ()
@@ -45,7 +44,6 @@ class BackupRequest(Model, frozen=True, kw_only=True):
     grouping: Grouping = Grouping.EACH
     host_component: bool = False
     tags: tuple[str, ...] = ()
-    vm_timeout: float | None = None
 
 
 class RestoreRequest(Model, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ _DISK_EXTENSIONS = frozenset({".vhd", ".vhdx", ".avhd", ".avhdx", ".vhds"})
 _STATE_EXTENSIONS = frozenset({".bin", ".vsv", ".vmrs"})
 
 
-class Source(Model, frozen=True, kw_only=True):
+class FilePlace(Model, frozen=True, kw_only=True):
     """Files to look for: those of `filespec` (with `*` and `?`) in the folder `path` of the host.
 
     Attributes:
@@ -38,15 +38,15 @@ def kind_of(path: str) -> str:
     return "state" if extension in _STATE_EXTENSIONS else "configuration"
 
 
-def sources_of(vm: Vm, component: Component | None) -> tuple[Source, ...]:
+def sources_of(vm: Vm, component: Component | None) -> tuple[FilePlace, ...]:
     """Return where the files of `vm` are, required ones first, each place once."""
-    found: dict[tuple[str, str], Source] = {}
+    found: dict[tuple[str, str], FilePlace] = {}
 
     def add(path: str, filespec: str, *, required: bool = False, recursive: bool = False) -> None:
         folder = path.rstrip("\\")
         key = (folder.casefold(), filespec.casefold())
         known = found.get(key)
-        found[key] = Source(
+        found[key] = FilePlace(
             path=folder,
             filespec=filespec,
             required=required or (known is not None and known.required),
@@ -76,12 +76,12 @@ def sources_of(vm: Vm, component: Component | None) -> tuple[Source, ...]:
     return tuple(sorted(found.values(), key=lambda source: not source.required))
 
 
-def host_sources(component: Component | None) -> tuple[Source, ...]:
+def host_sources(component: Component | None) -> tuple[FilePlace, ...]:
     """Return where the files of the writer's Host Component are."""
     if component is None:
         return ()
     return tuple(
-        Source(path=spec.path.rstrip("\\"), filespec=spec.filespec, recursive=spec.recursive, kind="host")
+        FilePlace(path=spec.path.rstrip("\\"), filespec=spec.filespec, recursive=spec.recursive, kind="host")
         for spec in component.files
     )
 

@@ -1,0 +1,25 @@
+"""Sizes and durations as people read them (pure)."""
+
+from __future__ import annotations
+
+
+def size_text(size: int) -> str:
+    """Return bytes with a binary unit: `0 B`, `1.5 MiB`, `12 GiB`."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    if unit == "B" or value >= 100:
+        return f"{value:.0f} {unit}"
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as `7 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,62 @@
+"""Whether the disks of a VM can be disks, wherever their bytes are: on the host, or in a restore point."""
+
+from __future__ import annotations
+
+import ntpath
+from collections.abc import Mapping
+
+from hvbackup.errors import ImageDamaged, ImageUnsupported
+from hvbackup.images.check import check_chain, check_image
+from hvbackup.images.source import Source
+from hvbackup.models import Model, Vm
+
+
+class DiskFindings(Model, frozen=True, kw_only=True):
+    """What looking at disk images has shown; `problems` make them unfit, `notes` are only worth knowing."""
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: DiskFindings) -> DiskFindings:
+        return DiskFindings(problems=self.problems + other.problems, notes=self.notes + other.notes)
+
+
+def check_disk(source: Source) -> DiskFindings:
+    """Check one image file by itself. A kind that is not read is a note: it may be sound."""
+    try:
+        report = check_image(source)
+    except ImageDamaged as error:
+        return DiskFindings(problems=(str(error),))
+    except ImageUnsupported as error:
+        return DiskFindings(notes=(f"{error}; not looked into",))
+    notes = list(report.notes)
+    if report.log_entries:
+        notes.append(f"its log has {report.log_entries} entries that Windows will replay when the disk is attached")
+    return DiskFindings(problems=report.problems, notes=tuple(notes))
+
+
+def check_chains(vm: Vm, sources: Mapping[str, Source]) -> DiskFindings:
+    """Check that each image of a chain is the parent of the one before it.
+
+    Args:
+        sources: Image files by their path on the host, in lower case; a chain with a file that is not there is a
+            problem.
+    """
+    problems: list[str] = []
+    for disk in vm.disks:
+        if len(disk.chain) < 2:
+            continue
+        paths = [link.path for link in disk.chain]
+        lacking = [path for path in paths if path.lower() not in sources]
+        if lacking:
+            problems.append(f"{disk.path}: {lacking[0]} of its chain is missing")
+            continue
+        try:
+            report = check_chain([sources[path.lower()] for path in paths])
+        except ImageUnsupported:
+            continue  # told of by `check_disk`
+        except ImageDamaged as error:
+            problems.append(f"chain of {ntpath.basename(disk.path or '')}: {error}")
+        else:
+            problems += [f"chain of {ntpath.basename(disk.path or '')}: {text}" for text in report.problems]
+    return DiskFindings(problems=tuple(problems))

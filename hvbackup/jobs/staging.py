@@ -1,0 +1,214 @@
+"""Files of a restore point onto the host: written beside their names, read back and compared, then named.
+
+Everything that was staged is removed again when something goes wrong before `name_all`; the journal lets the next run
+do it after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hvbackup.errors import HvBackupError, RestoreRefused, VerificationFailed
+from hvbackup.events import Cancellation, EventSink, Progress
+from hvbackup.jobs.copying import block_at
+from hvbackup.models import Model, PointFile, Volume
+from hvbackup.remote.calls import FileRoot, GetFile, RemoveFile, WriteFile
+from hvbackup.remote.fanout import hash_blocks, write_blocks
+from hvbackup.remote.session import Transport
+from hvbackup.repository.seams import PointReader
+
+#: What a file is called on the host until it is complete, see `WriteFile`.
+PART = ".hvbpart"
+
+_HASH_BYTES = 32
+_ZERO_HASH = bytes(_HASH_BYTES)
+
+
+class StagedFile(Model, frozen=True, kw_only=True):
+    """A file of the point and its final path on the host; `existed` if a file of that name was there before."""
+
+    file: PointFile
+    path: str
+    existed: bool = False
+
+
+def plan_staging(
+    transport: Transport, files: Sequence[tuple[PointFile, str]], *, replace: bool
+) -> tuple[StagedFile, ...]:
+    """Look at what is in the way.
+
+    Raises:
+        RestoreRefused: Files are there and `replace` is off; the message names the first.
+    """
+    import ntpath
+
+    roots = tuple(FileRoot(path=ntpath.dirname(path), filespec=ntpath.basename(path)) for _, path in files)
+    listing = transport.call(GetFile(roots=roots)).data
+    there = {ntpath.normcase(entry.path) for entry in listing.files}
+    staged = tuple(StagedFile(file=file, path=path, existed=ntpath.normcase(path) in there) for file, path in files)
+    existing = [each.path for each in staged if each.existed]
+    if existing and not replace:
+        raise RestoreRefused(
+            f"{len(existing)} file(s) are on {transport.host} already, the first is {existing[0]}",
+            hint="Choose another folder with --path, or allow it with --replace.",
+        )
+    return staged
+
+
+class Staging:
+    """Puts files onto the host. One object for one restore."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        reader: PointReader,
+        files: Sequence[StagedFile],
+        *,
+        lanes: int,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> None:
+        self._transport = transport
+        self._reader = reader
+        self._files = tuple(files)
+        self._lanes = lanes
+        self._events = events
+        self._cancel = cancel
+        self._total = sum(each.file.size_bytes for each in files)
+        self._done = 0
+        self.discarded = False
+
+    def write_all(self) -> None:
+        """Write every file under its provisional name and compare its hashes with the point's.
+
+        Raises:
+            VerificationFailed: What is on the host is not what was sent.
+            RemoteError, RepositoryError, Cancelled: As they come; call `discard` then.
+        """
+        for each in self._files:
+            self._cancel.check()
+            self._write(each)
+            self._compare(each)
+            self._done += each.file.size_bytes
+
+    def name_all(self) -> None:
+        """Give every file its name, replacing what may be replaced."""
+        for each in self._files:
+            self._transport.send(
+                WriteFile(
+                    path=each.path,
+                    size_bytes=each.file.size_bytes,
+                    first=False,
+                    last=True,
+                    replace=each.existed,
+                    modified_at=each.file.modified_at,
+                ),
+                (),
+            )
+
+    def discard(self) -> None:
+        """Remove what was staged: provisional files, and named ones that were not there before."""
+        self._transport.call(RemoveFile(files=undo_list(self._files)))
+        self.discarded = True
+
+    def _write(self, each: StagedFile) -> None:
+        write_blocks(
+            self._transport,
+            each.path,
+            each.file.size_bytes,
+            self._blocks(each.file),
+            lanes=self._lanes,
+            last=False,
+            replace=each.existed,
+            cancel=self._cancel,
+        )
+
+    def _blocks(self, file: PointFile) -> Iterator[tuple[int, bytes]]:
+        locate = block_at(self._reader.grid(file.name), file.size_bytes)
+        hashes = self._reader.hashes(file.name)
+        for block in range(len(hashes) // _HASH_BYTES):
+            if hashes[block * _HASH_BYTES : (block + 1) * _HASH_BYTES] == _ZERO_HASH:
+                continue
+            offset, length = locate(block)
+            yield offset, self._reader.block(file.name, block)
+            self._events(
+                Progress(
+                    vm=self._reader.point.vm_name,
+                    activity="restore",
+                    done=self._done + offset + length,
+                    total=self._total,
+                    item=file.name,
+                )
+            )
+
+    def _compare(self, each: StagedFile) -> None:
+        grid = self._reader.grid(each.file.name)
+        expected = self._reader.hashes(each.file.name)
+        seen = 0
+
+        def take(hashes: bytes) -> None:
+            nonlocal seen
+            if expected[seen : seen + len(hashes)] != hashes:
+                raise VerificationFailed(
+                    f"{each.path} on {self._transport.host} does not hold what was sent",
+                    hint="Something on the host changes or damages the file while it is written.",
+                )
+            seen += len(hashes)
+
+        summary = hash_blocks(
+            self._transport,
+            each.path + PART,
+            take,
+            block_size=grid.block_size,
+            cuts=grid.cuts,
+            cancel=self._cancel,
+        )
+        if seen != len(expected) or summary.size_bytes != each.file.size_bytes:
+            raise VerificationFailed(f"{each.path} on {self._transport.host} is not as long as it should be")
+
+
+def undo_list(files: Sequence[StagedFile]) -> tuple[str, ...]:
+    """Return the paths that an unfinished restore may leave and that were not there before."""
+    return tuple(
+        path for each in files for path in ((each.path + PART,) if each.existed else (each.path + PART, each.path))
+    )
+
+
+def require_room(files: Sequence[StagedFile], reader: PointReader, volumes: Sequence[Volume]) -> None:
+    """Refuse a restore for which the host's volumes have no room.
+
+    Raises:
+        RestoreRefused: Blocks that are not zeros would not fit; names the volume and both figures.
+    """
+    from hvbackup.jobs.paths import volume_of
+
+    needs: dict[str, int] = {}
+    for each in files:
+        volume = volume_of(each.path, volumes)
+        if volume is None:
+            raise RestoreRefused(f"{each.path}: the host has no such volume")
+        grid = reader.grid(each.file.name)
+        hashes = reader.hashes(each.file.name)
+        used = sum(hashes[i : i + _HASH_BYTES] != _ZERO_HASH for i in range(0, len(hashes), _HASH_BYTES))
+        needs[volume.id] = needs.get(volume.id, 0) + min(used * grid.block_size, each.file.size_bytes)
+    for volume in volumes:
+        if needs.get(volume.id, 0) > volume.free_bytes:
+            name = volume.paths[0] if volume.paths else volume.id
+            raise RestoreRefused(
+                f"{name} has {volume.free_bytes >> 20} MiB free, the restore needs {needs[volume.id] >> 20} MiB",
+                hint="Choose another folder with --path.",
+            )
+
+
+def discard_quietly(staging: Staging, error: BaseException) -> None:
+    """Remove what was staged after `error`; if that fails too, say so in a note of `error`, which stays the first."""
+    try:
+        staging.discard()
+    except HvBackupError as second:
+        add_note(error, f"What had been staged could not be removed: {second}. `hvbackup cleanup` will.")
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Attach a further fact to an error that is on its way (`BaseException.add_note` is there from 3.11 on)."""
+    if isinstance(error, HvBackupError):
+        error.hint = f"{error.hint} {text}" if error.hint else text
