@@ -15,14 +15,14 @@ from hvbackup.simulator.wsman_shell import Command
 
 
 class BootstrapCall(NamedTuple):
-    """What the first line of standard input asks for: scripts to run in order, the last with parameters."""
+    """What the first line of standard input asks for."""
 
-    scripts: tuple[str, ...]
-    parameters: dict[str, Any]
+    script: str
+    request: object
 
 
 class BootstrapChannel:
-    """`Channel` over lines: `B:` bytes, `S:` text, `P:` progress, each with base64 after it."""
+    """`Channel` over lines: `B:` bytes, `S:` text, `P:` progress, `E:` what ended it, each with base64 after it."""
 
     def __init__(self, command: Command) -> None:
         self._command = command
@@ -53,6 +53,10 @@ class BootstrapChannel:
     def write_error(self, message: str, error_id: str) -> None:
         """Write an error; our scripts report theirs in the answer, so there is no line for it."""
 
+    def write_end(self, error: TerminatingError) -> None:
+        """Write what ended the script."""
+        self._put(b"E:" + base64.b64encode(f"{error.error_id}\n{error.message}".encode()))
+
     def write_message(self, stream: str, message: str) -> None:
         """Say nothing: the answer carries the warnings."""
 
@@ -71,14 +75,14 @@ class BootstrapChannel:
 
 
 def read_call(channel: BootstrapChannel) -> BootstrapCall:
-    """Read the first line of standard input: `{"script": text, "request": text}`."""
+    """Read the first line of standard input: `{"prelude": text, "script": text, "request": text}`."""
     line = channel.read_line()
     try:
         document = json.loads(line or b"")
         script, request = document["script"], document["request"]
     except (ValueError, KeyError, TypeError):
-        raise TerminatingError("RequestRefused", "the first line of standard input is no call") from None
-    return BootstrapCall((str(script),), {"Request": request})
+        raise TerminatingError("ArgumentException", "The first line of standard input is no call.") from None
+    return BootstrapCall(str(script), request)
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -99,4 +103,4 @@ def _decode(line: bytes) -> bytes:
     try:
         return base64.b64decode(line, validate=True)
     except binascii.Error:
-        raise TerminatingError("RequestRefused", "a line of standard input is not base64") from None
+        raise TerminatingError("FormatException", "A line of standard input is not base64.") from None

@@ -46,10 +46,10 @@ class WinrsShell(Shell):
         try:
             script = decode_command(line)
             if script is not None and self._engine.bootstrap and normalise(script) == self._engine.bootstrap:
-                self._run_bootstrap(command)
+                exit_code = self._run_bootstrap(command)
             else:
                 self._engine.run([Statement(line if script is None else script)], channel)
-            exit_code = channel.exit_code
+                exit_code = channel.exit_code
         except (Stopped, CommandEnded):
             exit_code = _CONTROL_C_EXIT
         except TerminatingError as error:
@@ -64,10 +64,15 @@ class WinrsShell(Shell):
             command.output.put("stderr", [f"{message}\r\n".encode()], wait=False)
         return 1
 
-    def _run_bootstrap(self, command: Command) -> None:
+    def _run_bootstrap(self, command: Command) -> int:
         channel = BootstrapChannel(command)
-        call = read_call(channel)
-        self._engine.run([Statement(text, parameters=call.parameters) for text in call.scripts], channel)
+        try:
+            call = read_call(channel)
+            self._engine.run([Statement(call.script, parameters={"Request": call.request})], channel)
+        except TerminatingError as error:
+            channel.write_end(error)
+            return 1
+        return 0
 
     def send(self, command_id: str | None, stream: str, data: bytes, *, end: bool, timeout: float) -> None:
         """Take standard input."""
