@@ -14,7 +14,7 @@ from hvbackup.images import vhd_layout, vhdx_layout
 from hvbackup.images.chain import detect, is_differencing, linkage_problem, open_image, parent_paths
 from hvbackup.images.source import Source
 from hvbackup.images.vhd import Vhd
-from hvbackup.images.vhd_layout import SECTOR, DiskType
+from hvbackup.images.vhd_layout import SECTOR, DiskType, DynamicHeader
 from hvbackup.images.vhdx import Vhdx
 from hvbackup.images.vhdx_layout import MIB, BlockState
 from hvbackup.models import Model
@@ -249,54 +249,68 @@ class _BlockCheck:
 
 
 def _check_vhd(disk: Vhd) -> ImageReport:
-    kind = disk.footer.disk_type
+    footer, header = disk.footer, disk.header
     problems: list[str] = []
     notes: list[str] = []
-    places = sorted((place, block) for block, place in disk.block_places())
     if not disk.footer_intact:
         problems.append("the footer at the end of the file is missing or damaged; its copy was used")
-    if disk.footer.saved_state:
+    if footer.saved_state:
         notes.append("the VHD is marked as part of a saved state")
-    needed = disk.size + vhd_layout.FOOTER_SIZE
-    if disk.header:
+    end, present = disk.size, 0
+    if header:
         copy = disk.source.read_at(0, vhd_layout.FOOTER_SIZE)
         if disk.footer_intact and vhd_layout.parse_footer(copy) is None:
             notes.append("the copy of the VHD footer at the beginning of the file is damaged; the footer is used")
-        problems += _vhd_block_problems(disk, places)
-        last = places[-1][0] + disk.header.bitmap_size + disk.header.block_size if places else 0
-        needed = max(last, disk.header.table_offset + disk.header.entry_count * 4) + vhd_layout.FOOTER_SIZE
+        blocks = _VhdBlockCheck(disk, header)
+        problems += blocks.run()
+        end, present = blocks.end, len(blocks.places)
     return ImageReport(
         format="vhd",
-        type=kind.name.lower(),
-        creator=disk.footer.creator.decode("ascii", "replace").strip("\0 "),
+        type=footer.disk_type.name.lower(),
+        creator=footer.creator.decode("ascii", "replace").strip("\0 "),
         file_size_bytes=disk.source.size,
-        needed_size_bytes=needed,
+        needed_size_bytes=end + vhd_layout.FOOTER_SIZE,
         virtual_size_bytes=disk.size,
-        block_size_bytes=disk.header.block_size if disk.header else 0,
-        present_blocks=len(places),
+        block_size_bytes=header.block_size if header else 0,
+        present_blocks=present,
         logical_sector_size=SECTOR,
         physical_sector_size=SECTOR,
-        disk_id=str(disk.footer.disk_id),
-        link_id=str(disk.footer.disk_id),
-        parent_paths=parent_paths(disk) if kind is DiskType.DIFFERENCING else (),
+        disk_id=str(footer.disk_id),
+        link_id=str(footer.disk_id),
+        parent_paths=parent_paths(disk) if footer.disk_type is DiskType.DIFFERENCING else (),
         problems=tuple(problems[:_MOST_PROBLEMS]),
         notes=tuple(notes),
     )
 
 
-def _vhd_block_problems(disk: Vhd, places: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """Blocks that overlap each other, the tables or the footer, in the order of the file."""
-    assert disk.header is not None  # noqa: S101 - the caller looked
-    length = disk.header.bitmap_size + disk.header.block_size
-    end, before = disk.header.table_offset + disk.block_count * 4, "the block allocation table"
-    if disk.header.table_offset < vhd_layout.FOOTER_SIZE + vhd_layout.HEADER_SIZE:
-        yield "the block allocation table overlaps the headers"
-    for place, block in places:
-        if place < end:
-            yield f"block {block} overlaps {before} in the file"
-        end, before = place + length, f"block {block}"
-    limit = disk.source.size - vhd_layout.FOOTER_SIZE
-    for place, block in reversed(places):
-        if place + length <= limit:
-            break
-        yield f"block {block} ends at {place + length}, and the blocks of the file at {limit}"
+class _VhdBlockCheck:
+    """Looks at each entry of the block allocation table of a VHD."""
+
+    def __init__(self, disk: Vhd, header: DynamicHeader) -> None:
+        self._disk = disk
+        self._length = header.bitmap_size + header.block_size
+        self._table_offset = header.table_offset
+        self._tables_end = header.table_offset + disk.block_count * 4
+        self.end = header.table_offset + header.entry_count * 4
+        self.places: list[tuple[int, int]] = []
+
+    def run(self) -> list[str]:
+        """Return the problems; stops when there are many."""
+        problems: list[str] = []
+        if self._table_offset < vhd_layout.FOOTER_SIZE + vhd_layout.HEADER_SIZE:
+            problems.append("the block allocation table overlaps the headers")
+        limit = self._disk.source.size - vhd_layout.FOOTER_SIZE
+        for block, place in self._disk.block_places():
+            self.places.append((place, block))
+            self.end = max(self.end, place + self._length)
+            if place < self._tables_end:
+                problems.append(f"block {block} overlaps the block allocation table or the headers")
+            elif place + self._length > limit:
+                problems.append(f"block {block} ends at {place + self._length}, and the blocks of the file at {limit}")
+            if len(problems) >= _MOST_PROBLEMS:
+                return problems
+        self.places.sort()
+        for (place, block), (following, other) in pairwise(self.places):
+            if place + self._length > following:
+                problems.append(f"block {block} and block {other} overlap in the file")
+        return problems

@@ -59,6 +59,8 @@ class Vhd:
         self.header = header = layout.parse_dynamic_header(raw)
         self._block_size, self._bitmap_size = header.block_size, header.bitmap_size
         self._table_offset = header.table_offset
+        if self.footer.virtual_size > layout.MAX_VIRTUAL_SIZE:
+            raise ImageDamaged(f"dynamic VHD of {self.footer.virtual_size} bytes; there are none above 2040 GiB")
         if header.entry_count * header.block_size < self.footer.virtual_size:
             raise ImageDamaged(f"VHD block allocation table of {header.entry_count} entries is too small for the disk")
         if self.footer.disk_type is DiskType.DIFFERENCING:

@@ -56,6 +56,8 @@ class Vhdx:
         self.regions = _read_regions(self.file)
         self.metadata = _read_metadata(self.file, self.regions[layout.METADATA_REGION])
         self.shape = self.metadata.bat_shape
+        self._size, self._block_size = self.shape.virtual_size, self.shape.block_size
+        self._chunk_ratio = self.shape.chunk_ratio
         self._bat = self.regions[layout.BAT_REGION]
         needed = self.shape.entry_count * 8
         if self._bat.length < needed:
@@ -66,7 +68,7 @@ class Vhdx:
     @property
     def size(self) -> int:
         """Bytes of the virtual disk."""
-        return self.metadata.virtual_size
+        return self._size
 
     @property
     def sector_size(self) -> int:
@@ -85,9 +87,14 @@ class Vhdx:
             ImageDamaged: An entry of the block allocation table is not valid, or points behind the end of the file.
             ParentMissing: The bytes are the parent's, and there is no parent.
         """
-        end = min(offset + size, self.size)
+        end = min(offset + size, self._size)
         if offset < 0 or end <= offset:
             return b""
+        block, within = divmod(offset, self._block_size)
+        if within + end - offset <= self._block_size:  # the common case, straight on
+            entry = self._entry(block + block // self._chunk_ratio)
+            if entry & 7 == BlockState.FULLY_PRESENT:
+                return read_exactly(self.file, _place(entry) + within, end - offset, "a block of the disk")
         return read_extents(self._own_extents(offset, end), self.file, self.parent)
 
     def extents(self) -> Iterator[Extent]:
@@ -122,7 +129,7 @@ class Vhdx:
         entry = self._entry(index)
         if entry & 7 != BlockState.FULLY_PRESENT:
             raise ImageDamaged("VHDX block is partially present, and its sector bitmap is missing")
-        return read_exactly(self.file, (entry >> 20) * MIB, MIB, "a sector bitmap")
+        return read_exactly(self.file, _place(entry), MIB, "a sector bitmap")
 
     # ------------------------------------------------------------ what is where
 
@@ -155,22 +162,17 @@ class Vhdx:
 
     def _block_extents(self, block: int, offset: int, end: int) -> Iterator[Extent]:
         entry = self._entry(self.shape.payload_entry(block))
-        state, place = entry & 7, (entry >> 20) * MIB + offset - block * self.shape.block_size
+        state, within = entry & 7, offset - block * self.shape.block_size
         if state == BlockState.FULLY_PRESENT:
-            yield Extent(offset, end - offset, Kind.DATA, self._in_file(place))
+            yield Extent(offset, end - offset, Kind.DATA, _place(entry) + within)
         elif state == BlockState.NOT_PRESENT:
             yield Extent(offset, end - offset, self._absent)
         elif state == BlockState.PARTIALLY_PRESENT and self.shape.differencing:
-            yield from self._sector_extents(block, offset, end, self._in_file(place))
+            yield from self._sector_extents(block, offset, end, _place(entry) + within)
         elif state in (BlockState.UNDEFINED, BlockState.ZERO, BlockState.UNMAPPED):
             yield Extent(offset, end - offset, Kind.ZERO)
         else:
             raise ImageDamaged(f"VHDX block {block} has the state {state}, which no such file has")
-
-    def _in_file(self, place: int) -> int:
-        if place < MIB:
-            raise ImageDamaged("VHDX block lies where the file's header is")
-        return place
 
     def _sector_extents(self, block: int, offset: int, end: int, place: int) -> Iterator[Extent]:
         """The stretches of a partially present block, by its sector bitmap (2.4)."""
@@ -190,6 +192,13 @@ class Vhdx:
             else:
                 yield Extent(at, stop - at, Kind.PARENT)
             at = stop
+
+
+def _place(entry: int) -> int:
+    """Where in the file the block of a BAT entry begins."""
+    if not entry >> 20:
+        raise ImageDamaged("VHDX block lies where the file's header is")
+    return (entry >> 20) * MIB
 
 
 def _read_creator(source: Source) -> str:

@@ -165,13 +165,21 @@ def test_regions_that_overlap_are_a_problem(vhdx: bytearray, tmp_path: Path) -> 
     assert "the VHDX regions log and metadata overlap" in check_image(BytesSource(vhdx)).problems
 
 
-@pytest.mark.parametrize("entry", [0, 2, 6])
-def test_vhd_blocks_that_overlap_tables_or_blocks_are_a_problem(vhd: bytearray, entry: int) -> None:
-    struct.pack_into(">I", vhd, 1536 + 4 * entry, 4 + entry)
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (0, "block 5 overlaps the block allocation table or the headers"),
+        (3, "block 5 overlaps the block allocation table or the headers"),
+        (4, "block 5 and block 3 overlap in the file"),
+        (7, "block 3 and block 5 overlap in the file"),
+        (2055, "block 3 and block 5 overlap in the file"),
+        (1 << 20, "block 5 ends at 537920000, and the blocks of the file at 2105344"),
+    ],
+)
+def test_a_bad_place_of_a_vhd_block_is_a_problem(vhd: bytearray, place: int, expected: str) -> None:
+    struct.pack_into(">I", vhd, 1536 + 4 * 5, place)
 
-    problems = check_image(BytesSource(vhd)).problems
-
-    assert any("overlaps" in problem for problem in problems)
+    assert expected in check_image(BytesSource(vhd)).problems
 
 
 def test_a_vhd_without_its_end_is_a_problem(vhd: bytearray) -> None:

@@ -1,0 +1,184 @@
+"""Damaged and hostile images give one `ImageError` or some answer: no crash, no hang, no memory out of proportion."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from hvbackup.errors import ImageError
+from hvbackup.images import vhd_layout, vhdx_layout
+from hvbackup.images.chain import open_image
+from hvbackup.images.check import check_image
+from hvbackup.images.grid import grid_cuts
+from hvbackup.images.partitions import read_partitions
+from hvbackup.images.source import BytesSource
+from hvbackup.images.vhd_writer import VhdParent, create_vhd
+from hvbackup.images.vhdx_layout import MIB
+from hvbackup.images.writer import Block, PartialBlock, VhdxParent, create_vhdx
+
+GUID = "0fd4ba5c-3b1f-4d8f-8a6c-2a8a4bb0b5a1"
+#: Numbers that break arithmetic.
+NASTY = (0, 1, 7, 511, 512, 4095, MIB, MIB + 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 44, (1 << 63) - 1, (1 << 64) - 1)
+
+
+class TamperedSource:
+    """A sound image with some bytes changed; a copy of the image for each of thousands of cases would take too long."""
+
+    def __init__(self, image: bytes, size: int | None = None) -> None:
+        self._image = image
+        self._patches: dict[int, bytes] = {}
+        self.size = len(image) if size is None else size
+
+    def patch(self, offset: int, data: bytes) -> None:
+        self._patches[offset] = data
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        size = max(0, min(size, self.size - offset))
+        data = bytearray(self._image[offset : offset + size])
+        for at, patch in self._patches.items():
+            first, last = max(at, offset), min(at + len(patch), offset + len(data))
+            if first < last:
+                data[first - offset : last - offset] = patch[first - at : last - at]
+        return bytes(data)
+
+
+def _images(folder: Path) -> Iterator[tuple[str, bytes]]:
+    parent = VhdxParent(data_write_guid=GUID, relative_path=r".\base.vhdx", absolute_path=r"C:\base.vhdx")
+    create_vhdx(folder / "dynamic", 4 * MIB, {0: b"a" * MIB, 2: b"b" * MIB})
+    blocks: dict[int, Block] = {0: PartialBlock(b"a" * MIB, b"\x55" * 256), 2: b"b"}
+    create_vhdx(folder / "child", 4 * MIB, blocks, parent=parent)
+    create_vhd(folder / "vhd", 4 * MIB, {0: b"a" * MIB, 2: b"b" * MIB}, block_size=MIB)
+    old_parent = VhdParent(disk_id=GUID, relative_path=r".\base.vhd", absolute_path=r"C:\base.vhd")
+    create_vhd(
+        folder / "avhd", 4 * MIB, {0: PartialBlock(b"a" * MIB, b"\x55" * 256)}, block_size=MIB, parent=old_parent
+    )
+    for name in ("dynamic", "child", "vhd", "avhd"):
+        yield name, (folder / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return dict(_images(tmp_path_factory.mktemp("fuzz")))
+
+
+def _exercise(source: TamperedSource) -> None:
+    """Do all that one does with an image; only `ImageError` may come out."""
+    actions: tuple[Callable[[TamperedSource], object], ...] = (_open_and_read, check_image, grid_cuts)
+    for action in actions:
+        with suppress(ImageError):
+            action(source)
+
+
+def _open_and_read(source: TamperedSource) -> None:
+    disk = open_image(source)
+    list(islice(disk.extents(), 100_000))
+    for offset in (0, MIB - 100, max(0, disk.size - 100)):
+        disk.read_at(offset, 2 * MIB)
+    read_partitions(disk)
+
+
+def _tamper(chance: random.Random, source: TamperedSource, offset: int, length: int, order: str) -> None:
+    """Change one field of a structure: a nasty number, or random bytes."""
+    at = offset + chance.randrange(0, length, chance.choice((1, 2, 4, 8)))
+    if chance.random() < 0.7:
+        width = chance.choice((2, 4, 8))
+        source.patch(at, (chance.choice(NASTY) & ((1 << 8 * width) - 1)).to_bytes(width, order))  # type: ignore[arg-type]
+    else:
+        source.patch(at, chance.randbytes(chance.choice((1, 2, 4, 8, 16))))
+
+
+def _tampered_vhdx(chance: random.Random, image: bytes) -> TamperedSource:
+    source = TamperedSource(image, chance.choice((None, None, None, chance.randrange(len(image)))))
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(5)
+        if place == 0:  # both headers, with a checksum that is right
+            _tamper(chance, source, 0x20000 + 8, 72, "little")
+        elif place == 1:
+            _tamper(chance, source, 0x30000 + 8, 72, "little")
+        elif place == 2:  # metadata table
+            _tamper(chance, source, 2 * MIB + 8, 24 + 32 * 6, "little")
+        elif place == 3:  # metadata items
+            _tamper(chance, source, 2 * MIB + 65536, 300, "little")
+        else:
+            entry = chance.choice((0, 1, 2, 3, 4096))
+            value = chance.choice((*range(8), chance.randrange(1 << 64))) | chance.choice(NASTY) << 20
+            source.patch(3 * MIB + 8 * entry, (value & ((1 << 64) - 1)).to_bytes(8, "little"))
+    if chance.random() < 0.9:
+        for offset, size in ((0x20000, 4096), (0x30000, 65536)):
+            source.patch(offset, vhdx_layout.with_checksum(source.read_at(offset, size).ljust(size, b"\0")))
+    return source
+
+
+def _tampered_vhd(chance: random.Random, image: bytes) -> TamperedSource:
+    source = TamperedSource(image, chance.choice((None, None, None, chance.randrange(len(image)))))
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(4)
+        if place == 0:
+            _tamper(chance, source, len(image) - 512 + 8, 80, "big")
+        elif place == 1:
+            _tamper(chance, source, 512 + 8, 60, "big")
+        elif place == 2:
+            _tamper(chance, source, 512 + 576, 48, "big")
+        else:
+            source.patch(1536 + 4 * chance.randrange(4), struct.pack(">I", chance.choice(NASTY) & 0xFFFF_FFFF))
+    if chance.random() < 0.9:
+        for offset, size, at in ((len(image) - 512, 512, 64), (512, 1024, 36)):
+            raw = bytearray(source.read_at(offset, size).ljust(size, b"\0"))
+            struct.pack_into(">I", raw, at, vhd_layout.checksum(raw, at))
+            source.patch(offset, bytes(raw))
+    return source
+
+
+def _fuzz(images: dict[str, bytes], name: str, seeds: range) -> None:
+    tampered: Callable[[random.Random, bytes], TamperedSource]
+    tampered = _tampered_vhd if name.endswith("vhd") else _tampered_vhdx
+    for seed in seeds:
+        source = tampered(random.Random(f"{name} {seed}"), images[name])  # noqa: S311 - test data
+        started = time.monotonic()
+        try:
+            _exercise(source)
+        except BaseException as error:
+            raise AssertionError(f"{name}, seed {seed}: {error!r}") from error
+        assert time.monotonic() - started < 20, f"{name}, seed {seed}"
+
+
+NAMES = ["dynamic", "child", "vhd", "avhd"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_images_give_an_image_error_or_an_answer(images: dict[str, bytes], name: str) -> None:
+    _fuzz(images, name, range(40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_images_give_an_image_error_or_an_answer_many_times(images: dict[str, bytes], name: str) -> None:
+    _fuzz(images, name, range(40, 3000))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_images_take_little_memory(images: dict[str, bytes], name: str) -> None:
+    tracemalloc.start()
+    try:
+        _fuzz(images, name, range(10_000, 10_150))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 100 * MIB
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 511, 512, 513, 1024, 1536, 65536, 70000, 131072, 200000, 1000000, MIB])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_that_was_cut_early_is_refused(images: dict[str, bytes], name: str, size: int) -> None:
+    with suppress(ImageError):
+        assert check_image(BytesSource(images[name][:size])).problems
