@@ -99,7 +99,7 @@ class Checker:
         self._texts.setdefault(name, []).append(text.removeprefix(f"{name}: "))
 
     def _check_slots(self) -> None:
-        slots = read_slots(self._store, lambda name, error: self._note(name, str(error)))
+        slots = read_slots(self._store, self._config.id, lambda name, error: self._note(name, str(error)))
         if self._keys.encrypted and not slots:
             self._note(f.KEYS, "the repository is encrypted, but has no key slot")
         for name, slot in slots.items():

@@ -43,7 +43,7 @@ class Unreadable(Exception):
 
 def unlock(repository: Path, config: dict[str, Any], passphrase: bytes) -> bytes:
     """Return the master key (section "Key slots")."""
-    for path in sorted((repository / "keys").iterdir()):
+    for path in sorted((repository / "keys" / config["id"]).iterdir()):
         slot = json.loads(path.read_bytes())
         salt, nonce, wrapped = (base64.b64decode(slot[name]) for name in ("salt", "nonce", "wrapped"))
         key = Scrypt(salt=salt, length=32, n=1 << slot["logN"], r=slot["r"], p=slot["p"]).derive(passphrase)

@@ -1,4 +1,7 @@
-"""Key slots: the master key, wrapped under a passphrase. One small JSON object for each passphrase, below `keys/`."""
+"""Key slots: the master key, wrapped under a passphrase. One small JSON object for each passphrase.
+
+They lie below `keys/<repository id>/`, so that what an init that was cut off left behind is never taken for a slot.
+"""
 
 from __future__ import annotations
 
@@ -77,13 +80,15 @@ def write_slot(
         created_at=created_at,
         label=label,
     )
-    name = f"{f.KEYS}{secrets.token_hex(8)}"
+    name = f"{f.KEYS}{repository_id}/{secrets.token_hex(8)}"
     slot = msgspec.structs.replace(slot, proof=slot_proof(Keys(master), slot))
     store.put(name, msgspec.json.encode(slot), create=True)
     return name
 
 
-def read_slots(store: Store, on_damage: Callable[[str, RepositoryError], None] | None = None) -> dict[str, KeySlot]:
+def read_slots(
+    store: Store, repository_id: str, on_damage: Callable[[str, RepositoryError], None] | None = None
+) -> dict[str, KeySlot]:
     """Return all slots by name.
 
     Args:
@@ -94,7 +99,7 @@ def read_slots(store: Store, on_damage: Callable[[str, RepositoryError], None] |
         FormatUnsupported: A slot uses a key derivation that this version does not know, and nobody listens.
     """
     slots = {}
-    for info in sorted(store.list(f.KEYS)):
+    for info in sorted(store.list(f"{f.KEYS}{repository_id}/")):
         try:
             slots[info.name] = _decode_slot(info.name, store.get(info.name))
         except (RepositoryDamaged, FormatUnsupported) as error:
@@ -122,7 +127,7 @@ def find_master(store: Store, passphrase: Secret, repository_id: str) -> bytes:
         FormatUnsupported: None opens, and one of them is of a kind that this version does not know.
     """
     damage: list[RepositoryError] = []
-    slots = read_slots(store, lambda _name, error: damage.append(error))
+    slots = read_slots(store, repository_id, lambda _name, error: damage.append(error))
     for slot in slots.values():
         master = _open_slot(slot, passphrase, repository_id)
         if master is not None:

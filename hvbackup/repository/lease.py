@@ -29,7 +29,6 @@ from hvbackup.repository.store import ObjectExists, ObjectInfo, ObjectMissing, S
 TTL_SECONDS = 900.0
 #: Added to an expired lease before it is taken over.
 MARGIN_SECONDS = 60.0
-#: A store without conditional create is asked again after this long whether ours is the only claim.
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 
 
@@ -126,16 +125,15 @@ class LeaseBook:
             ttl_seconds=ttl_seconds,
         )
         token = (held.token if held else 0) + 1
-        try:
+        # A name that exists is another's claim, or our own whose answer was lost: reading back tells.
+        with contextlib.suppress(ObjectExists):
             self.write(scope, token, record, create=True)
-        except ObjectExists:
-            winner = self.newest(scope)
-            if winner is None or winner.record.claim != record.claim:
-                raise _locked(scope, winner, 0.0) from None
-        lease = Lease(self, record, token)
-        lease.check()
+        # Read back before anything relies on it: a store without conditional create lets the last writer win.
+        winner = self.newest(scope)
+        if winner is None or winner.record.claim != record.claim:
+            raise _locked(scope, winner, 0.0)
         self.forget_older(scope, token)
-        return lease
+        return Lease(self, record, token)
 
     def forget(self, scope: str) -> bool:
         """Release a lease whoever has it; return whether somebody had it. Its owner will find it lost."""

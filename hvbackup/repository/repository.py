@@ -308,7 +308,7 @@ class Repository:
 
     def key_slots(self) -> dict[str, keyslots.KeySlot]:
         """Return the key slots by name."""
-        return keyslots.read_slots(self._store)
+        return keyslots.read_slots(self._store, self.config.id)
 
     def add_passphrase(self, passphrase: Secret, *, label: str = "", scrypt_log_n: int = keyslots.SCRYPT_LOG_N) -> str:
         """Let another passphrase open the repository; return the name of its slot.

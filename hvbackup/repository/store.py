@@ -308,7 +308,7 @@ class LookFirst:
 def unavailable(location: str, name: str, error: Exception) -> StoreUnavailable:
     """Return the error for what a store refused, with its cause and cure."""
     code, text = getattr(error, "errno", None), _first_line(error)
-    lowered = text.lower()
+    lowered = str(error).lower()  # the server's own code is in its later lines
     what = f"{location}: {name or 'the store'}"
     if code in (errno.ENOSPC, errno.EDQUOT) or "no space" in lowered or "os error 28" in lowered:
         return StoreUnavailable(f"{what}: no space is left", hint="make room, then run again; stored blocks are reused")
