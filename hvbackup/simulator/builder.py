@@ -69,7 +69,7 @@ def build_host(folder: Path | str, *, profile: str = "demo", vms: Sequence[VmSpe
     for path in _FOLDERS:
         local_path(host.folder, path).mkdir(parents=True, exist_ok=True)
     _write_host_files(host.folder)
-    install_programs(host.folder, diskshadow=record.machine.diskshadow)
+    install_programs(host.folder, record.machine)
     add_vms(host, _profile_vms(profile) if vms is None else vms)
     return host
 
@@ -89,7 +89,7 @@ def copy_host(source: HostState, folder: Path | str) -> HostState:
         copy_volume(source.folder / volume.letter, host.folder / volume.letter)
         make_link(host.folder / f"Volume{{{volume.guid}}}", host.folder / volume.letter)
     (host.folder / "GLOBALROOT" / "Device").mkdir(parents=True)
-    install_programs(host.folder, diskshadow=record.machine.diskshadow)
+    install_programs(host.folder, record.machine)
     return host
 
 

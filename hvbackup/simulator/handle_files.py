@@ -16,6 +16,7 @@ from typing import Any
 from hvbackup.remote.calls import GetBlockHash, GetFile, ReadBlock, RemoveFile, WriteFile
 from hvbackup.simulator.engine import HostError, ScriptContext
 from hvbackup.simulator.script_requests import (
+    allocated,
     beside,
     full_path,
     modified_at,
@@ -25,7 +26,7 @@ from hvbackup.simulator.script_requests import (
     take_room,
 )
 from hvbackup.simulator.state import HostState
-from hvbackup.simulator.volumes import has_link, local_path
+from hvbackup.simulator.volumes import local_path
 
 _MAX_BLOCK = 64 << 20
 _HASHES_PER_FRAME = 1024
@@ -176,7 +177,8 @@ def write_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
                 os.utime(part, (modified, modified))
             part.replace(local)
     except BaseException:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            _remove(host, path, part)
         raise
     return {"path": path, "blocks": blocks, "bytes": written, "finished": call.last}
 
@@ -244,6 +246,14 @@ def _parse_time(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
+def _remove(host: HostState, path: str, local: Path) -> None:
+    """Remove a file and give its room back."""
+    size = allocated(local)
+    local.unlink()
+    with host.change() as state:
+        take_room(state, path, -size)
+
+
 def remove_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
     """Remove-HvbFile."""
     call = read_request(context, RemoveFile)
@@ -257,7 +267,7 @@ def remove_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
             raise HostError("PathRefused", f"'{path}' is a link.")
     for path in folders:
         local = local_path(host.folder, path)
-        if local.is_symlink() and has_link(host.folder, path):
+        if local.is_symlink():
             raise HostError("PathRefused", f"'{path}' is a link or a mount point.")
         if local.is_file():
             raise HostError("PathRefused", f"'{path}' is a file.")
@@ -265,7 +275,7 @@ def remove_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
     for path in files:
         local = local_path(host.folder, path)
         if local.exists():
-            local.unlink()
+            _remove(host, path, local)
             removed.append(path)
     for path in folders:
         local = local_path(host.folder, path)

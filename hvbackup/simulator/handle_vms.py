@@ -12,16 +12,8 @@ from hvbackup.remote.calls import DiskPlacement, ImportVm, RemoveVm
 from hvbackup.simulator.engine import HostError, ScriptContext
 from hvbackup.simulator.script_requests import full_path, need_hyper_v, plain_id, read_request
 from hvbackup.simulator.state import HostRecord, HostState
-from hvbackup.simulator.vm_changes import (
-    SWITCH_MISSING,
-    PlannedVm,
-    Problem,
-    import_vm,
-    plan_import,
-    problems_of,
-    remove_vm,
-    set_state,
-)
+from hvbackup.simulator.vm_changes import remove_vm, set_state
+from hvbackup.simulator.vm_import import SWITCH_MISSING, PlannedVm, Problem, import_vm, plan_import, problems_of
 from hvbackup.simulator.volumes import local_path
 
 _OFF_STATES = ("Off", "OffCritical", "Saved", "SavedCritical")

@@ -43,14 +43,14 @@ from typing import Any
 
 import msgspec
 
-from hvbackup.simulator import mounts, vm_changes
+from hvbackup.simulator import mounts, vm_changes, vm_import
 from hvbackup.simulator.builder import change_disk
 from hvbackup.simulator.diskshadow import run_script
 from hvbackup.simulator.engine import HostError
 from hvbackup.simulator.inventory import described_vm, image_file
 from hvbackup.simulator.script_requests import host_errors
 from hvbackup.simulator.state import HostState
-from hvbackup.simulator.vm_changes import PlannedVm
+from hvbackup.simulator.vm_import import PlannedVm
 from hvbackup.simulator.volumes import local_path, windows_path
 from hvbackup.simulator.vssadmin import list_providers, list_writers
 
@@ -118,7 +118,7 @@ def _remove_vm(host: HostState, given: dict[str, Any]) -> None:
 
 
 def _compare_vm(host: HostState, given: dict[str, Any]) -> Any:
-    return vm_changes.plan_import(
+    return vm_import.plan_import(
         host,
         given["path"],
         copy_files=bool(given.get("copyFiles")),
@@ -132,12 +132,12 @@ def _compare_vm(host: HostState, given: dict[str, Any]) -> Any:
 
 def _check_plan(host: HostState, given: dict[str, Any]) -> Any:
     plan = msgspec.convert(given["plan"], type=PlannedVm)
-    plan.problems = vm_changes.problems_of(host, plan)
+    plan.problems = vm_import.problems_of(host, plan)
     return plan
 
 
 def _import_vm(host: HostState, given: dict[str, Any]) -> Any:
-    return vm_changes.import_vm(host, msgspec.convert(given["plan"], type=PlannedVm))
+    return vm_import.import_vm(host, msgspec.convert(given["plan"], type=PlannedVm))
 
 
 def _get_vhd(host: HostState, given: dict[str, Any]) -> dict[str, Any]:

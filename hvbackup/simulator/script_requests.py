@@ -152,10 +152,16 @@ def room_on(record: HostRecord, path: str) -> int:
 
 
 def take_room(record: HostRecord, path: str, size: int) -> None:
-    """Take the room for what was written from the volume of a path."""
+    """Take room from the volume of a path for what was written; a negative size gives it back."""
     volume = record.volume_of(path)
     if volume is not None:
-        volume.free_bytes = max(0, volume.free_bytes - size)
+        volume.free_bytes = min(max(0, volume.free_bytes - size), volume.size_bytes)
+
+
+def allocated(local: Path) -> int:
+    """The room that a file takes on its volume."""
+    status = local.stat()
+    return int(getattr(status, "st_blocks", 0)) * 512 or status.st_size
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -24,11 +23,7 @@ from pathlib import Path
 import msgspec
 
 from hvbackup.models import Vm
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-else:
-    import fcntl
+from hvbackup.simulator.state_lock import locked
 
 STATE_FILE = "state.json"
 LOCK_FILE = "state.lock"
@@ -291,7 +286,7 @@ class HostState:
     @contextlib.contextmanager
     def change(self) -> Iterator[HostRecord]:
         """Read, let the caller change, and write the state, alone in the world. An exception changes nothing."""
-        with self._locked():
+        with locked(self.folder / LOCK_FILE):
             record = self.read()
             yield record
             self._write(record)
@@ -299,25 +294,8 @@ class HostState:
     def create(self, record: HostRecord) -> None:
         """Write the first state into the folder, which is made when it is missing."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with locked(self.folder / LOCK_FILE):
             self._write(record)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / LOCK_FILE).open("a+b") as lock:
-            if sys.platform == "win32":  # pragma: no cover
-                lock.seek(0)
-                msvcrt.locking(lock.fileno(), msvcrt.LK_LOCK, 1)
-            else:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                if sys.platform == "win32":  # pragma: no cover
-                    lock.seek(0)
-                    msvcrt.locking(lock.fileno(), msvcrt.LK_UNLCK, 1)
-                else:
-                    fcntl.flock(lock, fcntl.LOCK_UN)
 
     def _write(self, record: HostRecord) -> None:
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
