@@ -28,18 +28,20 @@ function Get-PlanName {
 }
 
 function Find-Vm {
-    # The record of the VM that an object is or belongs to.
-    param($Object)
+    # The record of the VM that an object is or belongs to; $Record spares asking for the host's again.
+    param($Object, $Record)
     $plan = Get-PlanName $Object
     if ($plan) {
         return $plans[$plan].vm
     }
     $id = $Object.VMId.ToString()
-    $record = Get-ElevatedHost
-    if ($script:indexed -ne $record) {
-        $script:indexed = $record
+    if (-not $Record) {
+        $Record = Get-ElevatedHost
+    }
+    if (-not [object]::ReferenceEquals($script:indexed, $Record)) {
+        $script:indexed = $Record
         $script:index = @{}
-        foreach ($item in $record.vms) {
+        foreach ($item in $Record.vms) {
             $script:index[$item.vm.id] = $item.vm
         }
     }
@@ -54,8 +56,9 @@ $script:index = @{}
 function Get-Part {
     # The parts of the VMs of a call, each made by $Make.
     param($Bound, [scriptblock] $Make)
+    $record = Get-ElevatedHost
     foreach ($machine in $Bound.VM) {
-        & $Make (Find-Vm $machine) (Get-PlanName $machine)
+        & $Make (Find-Vm $machine $record) (Get-PlanName $machine)
     }
 }
 

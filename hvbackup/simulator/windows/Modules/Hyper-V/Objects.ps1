@@ -20,12 +20,13 @@ enum VhdType { Unknown = 0; Fixed = 2; Dynamic = 3; Differencing = 4 }
 
 function New-HyperVObject {
     # An object of this module; one of a planned VM remembers the plan in a type name of its own.
-    param([string] $Name, [Collections.IDictionary] $Property, [string] $Plan, [string[]] $Base = @())
-    $types = @("Microsoft.HyperV.PowerShell.$Name") + @(foreach ($item in $Base) { "Microsoft.HyperV.PowerShell.$item" })
+    param([string] $Name, [Collections.IDictionary] $Property, [string] $Plan)
     if ($Plan) {
-        $types += "Plan:$Plan"
+        return New-TypedObject "Microsoft.HyperV.PowerShell.$Name", "Plan:$Plan" $Property
     }
-    New-TypedObject -TypeName $types -Property $Property
+    $object = [pscustomobject] $Property
+    $object.PSObject.TypeNames.Insert(0, "Microsoft.HyperV.PowerShell.$Name")
+    $object
 }
 
 function ConvertTo-Switch {
@@ -43,7 +44,7 @@ function ConvertTo-Moment {
 
 function New-Machine {
     param($Vm, [string] $Plan)
-    New-HyperVObject VirtualMachine -Plan $Plan -Base VirtualMachineBase ([ordered]@{
+    New-HyperVObject VirtualMachine -Plan $Plan ([ordered]@{
             Name = $Vm.name; Id = [guid] $Vm.id; VMName = $Vm.name; VMId = [guid] $Vm.id
             State = [VMState] $Vm.state; Generation = [int] $Vm.generation; Version = $Vm.version; Path = $Vm.path
             ConfigurationLocation = $Vm.configurationLocation; SnapshotFileLocation = $Vm.snapshotFileLocation
@@ -59,10 +60,10 @@ function New-Machine {
 
 function New-Part {
     # An object that belongs to a VM.
-    param([string] $Name, $Vm, [string] $Plan, [Collections.IDictionary] $Property, [string[]] $Base = @())
+    param([string] $Name, $Vm, [string] $Plan, [Collections.IDictionary] $Property)
     $Property.VMId = [guid] $Vm.id
     $Property.VMName = $Vm.name
-    New-HyperVObject $Name -Plan $Plan -Base (@($Base) + 'VMComponentObject') $Property
+    New-HyperVObject $Name $Property $Plan
 }
 
 function New-Memory {
@@ -89,14 +90,14 @@ function New-Processor {
 function New-ScsiController {
     param($Vm, [string] $Plan)
     for ($number = 0; $number -lt $Vm.scsiControllers; $number++) {
-        New-Part VMScsiController $Vm $Plan -Base VMDriveController ([ordered]@{ Name = 'SCSI Controller'; ControllerNumber = $number })
+        New-Part VMScsiController $Vm $Plan ([ordered]@{ Name = 'SCSI Controller'; ControllerNumber = $number })
     }
 }
 
 function New-HardDiskDrive {
     param($Vm, [string] $Plan)
     foreach ($disk in $Vm.disks) {
-        New-Part HardDiskDrive $Vm $Plan -Base Drive ([ordered]@{
+        New-Part HardDiskDrive $Vm $Plan ([ordered]@{
                 Name = 'Hard Drive'; ControllerType = [ControllerType] $disk.controllerType; ControllerNumber = [int] $disk.controllerNumber
                 ControllerLocation = [int] $disk.controllerLocation; Path = $disk.path; DiskNumber = $disk.diskNumber
                 SupportPersistentReservations = [bool] $disk.supportPersistentReservations
@@ -107,7 +108,7 @@ function New-HardDiskDrive {
 function New-DvdDrive {
     param($Vm, [string] $Plan)
     foreach ($drive in $Vm.dvdDrives) {
-        New-Part DvdDrive $Vm $Plan -Base Drive ([ordered]@{
+        New-Part DvdDrive $Vm $Plan ([ordered]@{
                 Name = 'DVD Drive'; ControllerType = [ControllerType] $drive.controllerType; ControllerNumber = [int] $drive.controllerNumber
                 ControllerLocation = [int] $drive.controllerLocation; Path = $drive.path
             })
@@ -121,7 +122,7 @@ function New-Adapter {
                 OperationMode = [VMNetworkAdapterVlanMode] $adapter.vlan.mode; AccessVlanId = [int] $adapter.vlan.accessVlanId
                 NativeVlanId = [int] $adapter.vlan.nativeVlanId; AllowedVlanIdListString = [string] $adapter.vlan.allowedVlanIds
             })
-        New-Part VMNetworkAdapter $Vm $Plan -Base VMNetworkAdapterBase ([ordered]@{
+        New-Part VMNetworkAdapter $Vm $Plan ([ordered]@{
                 Name = $adapter.name; Id = $adapter.id; SwitchName = [string] $adapter.switchName; MacAddress = $adapter.macAddress
                 DynamicMacAddressEnabled = $adapter.dynamicMacAddress; IsLegacy = $adapter.isLegacy
                 MacAddressSpoofing = ConvertTo-Switch $adapter.macAddressSpoofing; DhcpGuard = ConvertTo-Switch $adapter.dhcpGuard
@@ -154,7 +155,7 @@ function New-Snapshot {
         if ($checkpoint.parentId) {
             $parent = [guid] $checkpoint.parentId
         }
-        New-HyperVObject VMSnapshot -Plan $Plan -Base VirtualMachineBase ([ordered]@{
+        New-HyperVObject VMSnapshot -Plan $Plan ([ordered]@{
                 Name = $checkpoint.name; Id = [guid] $checkpoint.id; VMId = [guid] $Vm.id; VMName = $Vm.name
                 SnapshotType = [SnapshotType] $checkpoint.type; CreationTime = ConvertTo-Moment $checkpoint.createdAt; ParentSnapshotId = $parent
             })
@@ -167,20 +168,15 @@ function New-Bios {
 }
 
 function New-BootSource {
-    # An entry of a boot order, from its text in the record.
-    param($Vm, [string] $Plan, [string] $Text)
-    $kind, $rest = $Text -split ' ', 2
+    # An entry of a boot order, from its text in the record: Network ADAPTER, Drive CONTROLLER NUMBER LOCATION, File PATH.
+    param($Vm, [string] $Plan, [string] $Text, [hashtable] $Devices)
     $device = $null
+    if ($Devices.ContainsKey($Text)) {
+        $device = $Devices[$Text]
+    }
+    $kind, $rest = $Text -split ' ', 2
     $path = ''
-    if ($kind -eq 'Network') {
-        $device = New-Adapter $Vm $Plan | Where-Object -FilterScript { $_.Name -eq $rest } | Select-Object -First 1
-    }
-    elseif ($kind -eq 'Drive') {
-        $device = @(New-HardDiskDrive $Vm $Plan) + @(New-DvdDrive $Vm $Plan) | Where-Object -FilterScript {
-            $_ -and ('{0} {1} {2}' -f $_.ControllerType, $_.ControllerNumber, $_.ControllerLocation) -eq $rest
-        } | Select-Object -First 1
-    }
-    else {
+    if ($kind -eq 'File') {
         $path = $rest
     }
     New-Part VMBootSource $Vm $Plan ([ordered]@{ BootType = [VMBootSourceType] $kind; Device = $device; FirmwarePath = $path })
@@ -188,9 +184,16 @@ function New-BootSource {
 
 function New-Firmware {
     param($Vm, [string] $Plan)
+    $devices = @{}
+    foreach ($adapter in New-Adapter $Vm $Plan) {
+        $devices["Network $($adapter.Name)"] = $adapter
+    }
+    foreach ($drive in @(New-HardDiskDrive $Vm $Plan) + @(New-DvdDrive $Vm $Plan)) {
+        $devices['Drive {0} {1} {2}' -f $drive.ControllerType, $drive.ControllerNumber, $drive.ControllerLocation] = $drive
+    }
     New-Part VMFirmware $Vm $Plan ([ordered]@{
             SecureBoot = ConvertTo-Switch $Vm.firmware.secureBoot; SecureBootTemplate = $Vm.firmware.secureBootTemplate
-            BootOrder = @(foreach ($text in $Vm.firmware.bootOrder) { New-BootSource $Vm $Plan $text })
+            BootOrder = @(foreach ($text in $Vm.firmware.bootOrder) { New-BootSource $Vm $Plan $text $devices })
         })
 }
 

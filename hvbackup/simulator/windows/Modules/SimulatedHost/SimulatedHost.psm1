@@ -10,7 +10,8 @@ $cachedStamp = $null
 
 function Get-HostRecord {
     # The state of the host as it is now (hvbackup/simulator/state.py).
-    $stamp = '{0}/{1}' -f [IO.File]::GetLastWriteTimeUtc($stateFile).Ticks, (Get-Item -LiteralPath $stateFile).Length
+    $file = [IO.FileInfo]::new($stateFile)
+    $stamp = '{0}/{1}' -f $file.LastWriteTimeUtc.Ticks, $file.Length
     if ($stamp -ne $script:cachedStamp) {
         $script:cached = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($stateFile))
         $script:cachedStamp = $stamp
@@ -43,20 +44,31 @@ function Invoke-HostCommand {
 
 function New-TypedObject {
     # An object that says it is of these types (the first one is its own).
-    param([Parameter(Mandatory)] [string[]] $TypeName, [Parameter(Mandatory)] [Collections.IDictionary] $Property)
+    param([string[]] $TypeName, [Collections.IDictionary] $Property)
     $object = [pscustomobject] $Property
-    $object.PSObject.TypeNames.Clear()
-    foreach ($name in $TypeName) {
-        $object.PSObject.TypeNames.Add($name)
+    $names = $object.PSObject.TypeNames
+    for ($i = $TypeName.Count - 1; $i -ge 0; $i--) {
+        $names.Insert(0, $TypeName[$i])
     }
     $object
+}
+
+# What a type is besides itself, as far as parameters of cmdlets ask for it.
+$bases = @{
+    'Microsoft.HyperV.PowerShell.VirtualMachineBase'   = 'VirtualMachine', 'VMSnapshot'
+    'Microsoft.HyperV.PowerShell.VMNetworkAdapterBase' = , 'VMNetworkAdapter'
+    'Microsoft.HyperV.PowerShell.VMDriveController'    = , 'VMScsiController'
+    'Microsoft.HyperV.PowerShell.VMComponentObject'    = 'HardDiskDrive', 'DvdDrive', 'VMNetworkAdapter', 'VMBootSource'
 }
 
 function Assert-TypeName {
     # For ValidateScript: an object of another type is refused, as the real cmdlet's binder does.
     param($Value, [string] $Name)
-    if ($Value -and $Value.PSObject.TypeNames -notcontains $Name) {
-        throw "Cannot convert a value of type '$($Value.PSObject.TypeNames[0])' to type '$Name'."
+    if ($Value) {
+        $type = $Value.PSObject.TypeNames[0]
+        if ($type -ne $Name -and -not ($bases.ContainsKey($Name) -and $type -replace '^.*\.' -in $bases[$Name])) {
+            throw "Cannot convert a value of type '$type' to type '$Name'."
+        }
     }
     $true
 }
