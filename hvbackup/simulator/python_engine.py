@@ -124,7 +124,7 @@ class PythonEngine:
             warnings = context.warnings
             handler = self._handlers.get(name, _no_handler)
             text = _dump({"contract": _CONTRACT, "ok": True, "data": handler(context), "warnings": warnings})
-        except Stopped:
+        except (Stopped, TerminatingError):
             raise
         except HostError as error:
             stack = f"at <ScriptBlock>, {name}.ps1"

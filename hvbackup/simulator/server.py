@@ -189,6 +189,12 @@ class WSManServer(ThreadingHTTPServer):
                 self._connections.pop(connection, None)
             self.shutdown_request(connection)
 
+    @property
+    def has_connections(self) -> bool:
+        """Whether a client is connected."""
+        with self._connections_lock:
+            return bool(self._connections)
+
     def drop_connections(self) -> None:
         """Close every connection, as a host does with idle ones or a firewall with all."""
         with self._connections_lock:
