@@ -8,6 +8,7 @@ by the file.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +29,8 @@ Task: TypeAlias = Callable[[Transport, Cancellation], None]
 #: lanes end together.
 _SMALLEST_READ, _LARGEST_READ = 4 << 20, 64 << 20
 _BLOCKS_OF_A_READ = 1024
-#: Bytes of frames in one call that writes; a host takes 50 MB of base64 by default.
-_WRITE_BYTES = 24 << 20
+#: The same for one call that writes; a host takes 50 MB of base64 for a command by default.
+_SMALLEST_WRITE, _WRITE_BYTES = 4 << 20, 24 << 20
 _PART = ".hvbpart"
 _CLEAN_UP_SECONDS = 30.0
 
@@ -59,24 +60,19 @@ class Lanes:
         """How many lanes there may be."""
         return self._count
 
-    @property
-    def transport(self) -> Transport:
-        """The first lane."""
-        return self._lanes[0]
-
     def close(self) -> None:
         """Close the lanes that were opened here; the given transport stays open."""
         while len(self._lanes) > 1:
             self._lanes.pop().close()
 
-    def run(self, tasks: Iterable[Task], *, cancel: Cancellation | None = None, at_most: int | None = None) -> None:
-        """Run the tasks, each on the next lane that is free; by `at_most` lanes.
+    def run(self, tasks: Iterable[Task], *, cancel: Cancellation | None = None) -> None:
+        """Run the tasks, each on the next lane that is free.
 
         Tasks are taken from `tasks` one by one, by one thread at a time. The first error stops all others and is raised
         when they have stopped.
         """
         source = iter(tasks)
-        first = list(itertools.islice(source, min(self._count, at_most or self._count)))
+        first = list(itertools.islice(source, self._count))
         while len(self._lanes) < len(first):
             self._lanes.append(self._lanes[0].lane())
         crew = _Crew(itertools.chain(first, source), cancel)
@@ -308,7 +304,6 @@ def write_blocks(
     source = _Blocks(blocks, compress=compress)
     totals = {"blocks": 0, "bytes": 0}
     lock = threading.Lock()
-    fits = size <= _WRITE_BYTES
 
     def send(lane: Transport, stop: Cancellation | None, *, first: bool, last: bool, frames: Iterable[bytes]) -> None:
         call = WriteFile(
@@ -324,18 +319,21 @@ def write_blocks(
             totals["blocks"] += written.blocks
             totals["bytes"] += written.bytes
 
-    def middle(lane: Transport, stop: Cancellation) -> None:
-        send(lane, stop, first=False, last=False, frames=source.draw(_WRITE_BYTES))
+    def send_some(lane: Transport, stop: Cancellation, budget: int) -> None:
+        send(lane, stop, first=False, last=False, frames=source.draw(budget))
 
     try:
-        with _as_lanes(transport, lanes) as opened:
-            budget = None if fits else _WRITE_BYTES
-            send(opened.transport, cancel, first=True, last=last and fits, frames=source.draw(budget))
-            if not fits:
-                rest = iter(lambda: None if source.is_empty() else middle, None)
-                opened.run(rest, cancel=cancel, at_most=-(-size // _WRITE_BYTES) - 1)
-                if last:
-                    send(opened.transport, cancel, first=False, last=True, frames=())
+        if size <= _WRITE_BYTES:
+            send(transport, cancel, first=True, last=last, frames=source.draw(None))
+        else:
+            # The file is there before others write into it, and is named when they have ended.
+            send(transport, cancel, first=True, last=False, frames=())
+            with _as_lanes(transport, lanes) as opened:
+                budget = min(max(size // (opened.count * 4), _SMALLEST_WRITE), _WRITE_BYTES)
+                some = functools.partial(send_some, budget=budget)
+                opened.run(iter(lambda: None if source.is_empty() else some, None), cancel=cancel)
+            if last:
+                send(transport, cancel, first=False, last=True, frames=())
     except BaseException:
         with contextlib.suppress(HvBackupError):
             transport.call(RemoveFile(files=(path + _PART,)), timeout=_CLEAN_UP_SECONDS)

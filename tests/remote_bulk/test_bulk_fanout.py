@@ -170,6 +170,7 @@ def test_a_large_file_is_written_by_several_calls_side_by_side(
     lanes: int, transport: PsrpTransport, host_files: HostFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "_WRITE_BYTES", 2 << 20)
+    monkeypatch.setattr(fanout, "_SMALLEST_WRITE", 2 << 20)
     blocks = [(n * SIZE, block(n, SIZE)) for n in range(12) if n != 5]
 
     summary = write_blocks(transport, PATH, 12 * SIZE, iter(blocks), lanes=lanes)
@@ -178,7 +179,9 @@ def test_a_large_file_is_written_by_several_calls_side_by_side(
     expected[5 * SIZE : 6 * SIZE] = bytes(SIZE)
     assert host_files.files[PATH] == bytes(expected)
     assert summary.blocks == 11
-    assert host_files.write_calls[0][:2] == (True, False)
+    assert host_files.write_calls[0] == (True, False, 0)
+    assert {call[:2] for call in host_files.write_calls[1:-1]} == {(False, False)}
+    assert max(call[2] for call in host_files.write_calls) == 2
     assert host_files.write_calls[-1] == (False, True, 0)
     assert host_files.writers_at_once <= lanes
 
@@ -221,6 +224,7 @@ def test_blocks_are_drawn_by_one_thread_at_a_time(
     transport: PsrpTransport, host_files: HostFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "_WRITE_BYTES", 1 << 20)
+    monkeypatch.setattr(fanout, "_SMALLEST_WRITE", 1 << 20)
     inside = threading.Lock()
 
     def blocks() -> Iterator[tuple[int, bytes]]:
