@@ -169,8 +169,8 @@ def test_an_empty_file_is_written(transport: PsrpTransport, host_files: HostFile
 def test_a_large_file_is_written_by_several_calls_side_by_side(
     lanes: int, transport: PsrpTransport, host_files: HostFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "_WRITE_BYTES", 2 << 20)
-    monkeypatch.setattr(fanout, "_SMALLEST_WRITE", 2 << 20)
+    monkeypatch.setattr(fanout, "_WRITE_BYTES", 9 * SIZE // 4)
+    monkeypatch.setattr(fanout, "_SMALLEST_WRITE", 9 * SIZE // 4)
     blocks = [(n * SIZE, block(n, SIZE)) for n in range(12) if n != 5]
 
     summary = write_blocks(transport, PATH, 12 * SIZE, iter(blocks), lanes=lanes)
