@@ -194,7 +194,7 @@ class Checker:
     def _check_points(self) -> None:
         shelf = PointShelf(self._store, self._keys)
         ids = shelf.ids()
-        deleted = {info.name.removeprefix(f.DELETED) for info in self._store.list(f.DELETED)}
+        deleted = set(self._deleted_points())
         for info in self._store.list(f.POINTS):
             if not f.POINT_ID.fullmatch(info.name.removeprefix(f.POINTS)):
                 self._note(info.name, "it is not the name of a restore point")
@@ -215,6 +215,16 @@ class Checker:
                 self._hurt.setdefault(point_name(document.previous), set()).add((document.previous, ""))
             for file in document.files:
                 self._check_file(point_id, file)
+
+    def _deleted_points(self) -> Iterator[str]:
+        """Yield the ids of points that were deleted on purpose: a sealed object of their name says so."""
+        for info in self._store.list(f.DELETED):
+            try:
+                self._keys.unseal(f.SEALED_DELETED, info.name, self._store.get(info.name))
+            except (RepositoryDamaged, ObjectMissing) as error:
+                self._note(info.name, str(error))
+            else:
+                yield info.name.removeprefix(f.DELETED)
 
     def _check_file(self, point_id: str, file: f.StoredFile) -> None:
         trees = [Tree(bytes.fromhex(file.root), file.blocks, self._source.read)]
