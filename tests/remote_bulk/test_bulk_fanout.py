@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import zlib
 from collections.abc import Iterator
@@ -173,7 +174,7 @@ def test_a_large_file_is_written_by_several_calls_side_by_side(
     monkeypatch.setattr(fanout, "_SMALLEST_WRITE", 9 * SIZE // 4)
     blocks = [(n * SIZE, block(n, SIZE)) for n in range(12) if n != 5]
 
-    summary = write_blocks(transport, PATH, 12 * SIZE, iter(blocks), lanes=lanes)
+    summary = write_blocks(transport, PATH, 12 * SIZE, iter(blocks), lanes=lanes, compress=False)
 
     expected = bytearray(whole(12, SIZE))
     expected[5 * SIZE : 6 * SIZE] = bytes(SIZE)
@@ -184,6 +185,26 @@ def test_a_large_file_is_written_by_several_calls_side_by_side(
     assert max(call[2] for call in host_files.write_calls) == 2
     assert host_files.write_calls[-1] == (False, True, 0)
     assert host_files.writers_at_once <= lanes
+
+
+def test_blocks_that_shrink_travel_packed(
+    transport: PsrpTransport, host_files: HostFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def measured(offset: int, data: bytes, *, compress: bool) -> bytes:
+        frame = pack_block(offset, data, compress=compress)
+        sizes.append(len(frame))
+        return frame
+
+    monkeypatch.setattr(fanout, "pack_block", measured)
+    noise = random.Random(1).randbytes(100_000)  # noqa: S311
+
+    write_blocks(transport, PATH, 200_000, [(0, b"text " * 20_000), (100_000, noise)])
+
+    assert host_files.files[PATH] == b"text " * 20_000 + noise
+    assert sizes[0] < 2000
+    assert sizes[1] == 45 + 100_000
 
 
 def test_without_last_the_file_stays_a_part(transport: PsrpTransport, host_files: HostFiles) -> None:
@@ -234,6 +255,6 @@ def test_blocks_are_drawn_by_one_thread_at_a_time(
             inside.release()
             yield number * 200_000, data
 
-    write_blocks(transport, PATH, 20 * 200_000, blocks(), lanes=3)
+    write_blocks(transport, PATH, 20 * 200_000, blocks(), lanes=3, compress=False)
 
     assert host_files.files[PATH] == whole(20, 200_000)
