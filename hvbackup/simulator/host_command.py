@@ -82,7 +82,7 @@ def run(host: HostState, verb: str, raw: bytes | str = b"") -> Any:
     with host_errors():
         try:
             return msgspec.to_builtins(action(host, given))
-        except (KeyError, TypeError, msgspec.ValidationError, LookupError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise HostError("RequestRefused", f"the input of '{verb}' does not fit: {error}") from None
 
 
