@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from pypsrp.wsman import WSMan
 
 from hvbackup.simulator.bridge import PowerShellProgram
 from hvbackup.simulator.engine import HostError, ScriptContext
-from hvbackup.simulator.python_engine import PlainCall
+from hvbackup.simulator.python_engine import PlainCall, PlainFunction
 from hvbackup.simulator.server import WSManServer
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -63,8 +63,9 @@ HANDLERS = {
 }
 
 
-def register_commands(server: WSManServer) -> None:
-    @server.script(r"write-all")
+def register_plain(register: Callable[[str, PlainFunction], object]) -> None:
+    """Register commands that exercise the front."""
+
     def write_all(call: PlainCall) -> None:
         for stream in ("verbose", "warning", "debug", "information"):
             call.channel.write_message(stream, f"{stream} text")
@@ -72,28 +73,35 @@ def register_commands(server: WSManServer) -> None:
         call.channel.write_error("disk is locked", "DiskLocked")
         call.channel.write_output(42)
 
-    @server.script(r"show-arguments|param\(\$a\)")
     def show(call: PlainCall) -> None:
         call.channel.write_output({"arguments": list(call.arguments), "parameters": dict(call.parameters)})
 
-    @server.script(r"wait")
     def wait(call: PlainCall) -> None:
         call.channel.stopped.wait(30)
 
-    @server.script(r"send (\d+) (\d+)")
     def send(call: PlainCall) -> None:
         for _ in range(int(call.match[1])):
             call.channel.write_bytes(b"x" * int(call.match[2]))
 
-    @server.script(r"count-input")
     def count(call: PlainCall) -> None:
         items = list(call.channel.input())
         call.channel.write_output(f"{len(items)} {sum(len(item) for item in items)}")
 
-    @server.script(r"copy-input")
     def copy(call: PlainCall) -> None:
         for item in call.channel.input():
             call.channel.write_output(item)
+
+    register(r"write-all", write_all)
+    register(r"show-arguments|param\(\$a\)", show)
+    register(r"wait", wait)
+    register(r"send (\d+) (\d+)", send)
+    register(r"count-input", count)
+    register(r"copy-input", copy)
+
+
+def register_commands(server: WSManServer) -> None:
+    """Register them with a server."""
+    register_plain(lambda pattern, function: server.script(pattern)(function))
 
 
 class StartServer(Protocol):
