@@ -11,16 +11,14 @@ from itertools import pairwise
 
 from hvbackup.errors import ImageDamaged
 from hvbackup.images import vhd_layout, vhdx_layout
+from hvbackup.images.block_check import MOST_PROBLEMS, VhdBlockCheck, VhdxBlockCheck
 from hvbackup.images.chain import detect, is_differencing, linkage_problem, open_image, parent_paths
 from hvbackup.images.source import Source
 from hvbackup.images.vhd import Vhd
-from hvbackup.images.vhd_layout import SECTOR, DiskType, DynamicHeader
+from hvbackup.images.vhd_layout import SECTOR, DiskType
 from hvbackup.images.vhdx import Vhdx
-from hvbackup.images.vhdx_layout import MIB, BlockState
+from hvbackup.images.vhdx_layout import MIB
 from hvbackup.models import Model
-
-_MOST_PROBLEMS = 20
-_MAX_FILE_SIZE = 128 << 40
 
 
 class ImageReport(Model, frozen=True, kw_only=True):
@@ -108,7 +106,7 @@ def check_chain(sources: Sequence[Source]) -> ChainReport:
 def _check_vhdx(disk: Vhdx) -> ImageReport:
     metadata = disk.metadata
     problems = [*_region_problems(disk)]
-    blocks = _BlockCheck(disk)
+    blocks = VhdxBlockCheck(disk)
     problems += blocks.run()
     kind = "differencing" if metadata.has_parent else "fixed" if metadata.leave_blocks_allocated else "dynamic"
     return ImageReport(
@@ -126,7 +124,7 @@ def _check_vhdx(disk: Vhdx) -> ImageReport:
         link_id=str(disk.header.data_write_guid),
         parent_paths=parent_paths(disk),
         log_entries=disk.log_entries,
-        problems=tuple(problems[:_MOST_PROBLEMS]),
+        problems=tuple(problems[:MOST_PROBLEMS]),
         notes=tuple(_vhdx_notes(disk)),
     )
 
@@ -162,89 +160,6 @@ def _region_problems(disk: Vhdx) -> Iterator[str]:
         yield f"the VHDX region {name} ends at {offset + length}, and the file at {disk.file.size}"
 
 
-class _BlockCheck:
-    """Looks at each entry of the block allocation table of a VHDX."""
-
-    def __init__(self, disk: Vhdx) -> None:
-        self._disk = disk
-        self._shape = disk.shape
-        self._used = bytearray()  # one bit for each MiB of the file
-        self.present = 0
-        self.end = MIB
-        self._partial_chunks: set[int] = set()
-        self._bitmap_chunks: set[int] = set()
-
-    def run(self) -> list[str]:
-        """Return the problems; stops when there are many."""
-        problems: list[str] = []
-        if self._disk.file.size > _MAX_FILE_SIZE:
-            return [f"the file is {self._disk.file.size} bytes long; no VHDX is"]
-        for region in (*self._disk.regions.values(), vhdx_layout.Region(0, MIB)):
-            self._take(region.offset, region.length)
-        if self._disk.header.log_length:
-            self._take(self._disk.header.log_offset, self._disk.header.log_length)
-        for first, page in self._disk.bat_pages():
-            for index, entry in enumerate(page, start=first):
-                if entry and (problem := self._entry_problem(index, entry)):
-                    problems.append(problem)
-                    if len(problems) == _MOST_PROBLEMS:
-                        return problems
-        lacking = sorted(self._partial_chunks - self._bitmap_chunks)
-        return problems + [
-            f"blocks of chunk {chunk} are partially present, and their sector bitmap is missing" for chunk in lacking
-        ]
-
-    def _entry_problem(self, index: int, entry: int) -> str | None:
-        shape, state, place = self._shape, entry & 7, (entry >> 20) * MIB
-        chunk, within = divmod(index, shape.chunk_ratio + 1)
-        block = chunk * shape.chunk_ratio + within
-        if within == shape.chunk_ratio:
-            return self._bitmap_problem(chunk, state, place)
-        name = f"block {block}"
-        if block >= shape.block_count:
-            return f"{name} lies behind the end of the disk" if state else None
-        if entry & 0xFFFF8:
-            return f"{name} has reserved bits set in the block allocation table"
-        if state in (BlockState.NOT_PRESENT, BlockState.UNDEFINED, BlockState.ZERO, BlockState.UNMAPPED):
-            return None
-        if state == BlockState.PARTIALLY_PRESENT and shape.differencing:
-            self._partial_chunks.add(chunk)
-        elif state != BlockState.FULLY_PRESENT:
-            return f"{name} has the state {state}, which no such file has"
-        self.present += 1
-        needed = min(shape.block_size, shape.virtual_size - block * shape.block_size)
-        return self._place_problem(name, place, shape.block_size, needed)
-
-    def _bitmap_problem(self, chunk: int, state: int, place: int) -> str | None:
-        if state == BlockState.NOT_PRESENT:
-            return None
-        if state != BlockState.FULLY_PRESENT or not self._shape.differencing:
-            return f"the sector bitmap of chunk {chunk} has the state {state}, which no such file has"
-        self._bitmap_chunks.add(chunk)
-        return self._place_problem(f"the sector bitmap of chunk {chunk}", place, MIB, MIB)
-
-    def _place_problem(self, name: str, place: int, length: int, needed: int) -> str | None:
-        self.end = max(self.end, place + needed)
-        if place + needed > self._disk.file.size:
-            return f"{name} ends at {place + needed}, and the file at {self._disk.file.size}"
-        if not self._take(place, length):
-            return f"{name} overlaps something else in the file"
-        return None
-
-    def _take(self, offset: int, length: int) -> bool:
-        """Mark a place as used; False when some of it was used already. All places are whole MiB."""
-        first, count = offset // MIB, -(-length // MIB)
-        if first + count > _MAX_FILE_SIZE // MIB:
-            return True  # behind the end of the file, which is a problem by itself
-        low, high = first >> 3, (first + count + 7) >> 3
-        if high > len(self._used):
-            self._used.extend(bytes(max(high, 2 * len(self._used)) - len(self._used)))
-        mask = ((1 << count) - 1) << (first & 7)
-        used = int.from_bytes(self._used[low:high], "little")
-        self._used[low:high] = (used | mask).to_bytes(high - low, "little")
-        return not used & mask
-
-
 # ---------------------------------------------------------------- VHD
 
 
@@ -261,7 +176,7 @@ def _check_vhd(disk: Vhd) -> ImageReport:
         copy = disk.source.read_at(0, vhd_layout.FOOTER_SIZE)
         if disk.footer_intact and vhd_layout.parse_footer(copy) is None:
             notes.append("the copy of the VHD footer at the beginning of the file is damaged; the footer is used")
-        blocks = _VhdBlockCheck(disk, header)
+        blocks = VhdBlockCheck(disk, header)
         problems += blocks.run()
         end, present = blocks.end, len(blocks.places)
     return ImageReport(
@@ -278,39 +193,6 @@ def _check_vhd(disk: Vhd) -> ImageReport:
         disk_id=str(footer.disk_id),
         link_id=str(footer.disk_id),
         parent_paths=parent_paths(disk) if footer.disk_type is DiskType.DIFFERENCING else (),
-        problems=tuple(problems[:_MOST_PROBLEMS]),
+        problems=tuple(problems[:MOST_PROBLEMS]),
         notes=tuple(notes),
     )
-
-
-class _VhdBlockCheck:
-    """Looks at each entry of the block allocation table of a VHD."""
-
-    def __init__(self, disk: Vhd, header: DynamicHeader) -> None:
-        self._disk = disk
-        self._length = header.bitmap_size + header.block_size
-        self._table_offset = header.table_offset
-        self._tables_end = header.table_offset + disk.block_count * 4
-        self.end = header.table_offset + header.entry_count * 4
-        self.places: list[tuple[int, int]] = []
-
-    def run(self) -> list[str]:
-        """Return the problems; stops when there are many."""
-        problems: list[str] = []
-        if self._table_offset < vhd_layout.FOOTER_SIZE + vhd_layout.HEADER_SIZE:
-            problems.append("the block allocation table overlaps the headers")
-        limit = self._disk.source.size - vhd_layout.FOOTER_SIZE
-        for block, place in self._disk.block_places():
-            self.places.append((place, block))
-            self.end = max(self.end, place + self._length)
-            if place < self._tables_end:
-                problems.append(f"block {block} overlaps the block allocation table or the headers")
-            elif place + self._length > limit:
-                problems.append(f"block {block} ends at {place + self._length}, and the blocks of the file at {limit}")
-            if len(problems) >= _MOST_PROBLEMS:
-                return problems
-        self.places.sort()
-        for (place, block), (following, other) in pairwise(self.places):
-            if place + self._length > following:
-                problems.append(f"block {block} and block {other} overlap in the file")
-        return problems

@@ -11,8 +11,9 @@ from hvbackup.errors import ImageDamaged, ImageUnsupported
 from hvbackup.images import vhdx_layout as layout
 from hvbackup.images.disk import Extent, Kind, VirtualDisk, read_extents, resolve_parent
 from hvbackup.images.source import Pages, Source, read_exactly
-from hvbackup.images.vhdx_layout import MIB, BlockState, Header, Metadata, Region
+from hvbackup.images.vhdx_layout import MIB, BlockState, Header, Region
 from hvbackup.images.vhdx_log import LoggedSource, replay
+from hvbackup.images.vhdx_metadata import METADATA_TABLE_SIZE, Metadata, parse_metadata, parse_metadata_table
 
 _BAT_PAGE_ENTRIES = 8192
 _BAT_PAGES_KEPT = 64
@@ -135,34 +136,38 @@ class Vhdx:
 
     def _own_extents(self, offset: int, end: int) -> Iterator[Extent]:
         """What this file says of a stretch; not merged."""
-        block_size = self.shape.block_size
+        block_size = self._block_size
         while offset < end:
             block = offset // block_size
-            empty = self._empty_until(block)
-            if empty > block:
-                stop = min(end, empty * block_size)
-                yield Extent(offset, stop - offset, self._absent)
-            else:
-                stop = min(end, (block + 1) * block_size)
-                yield from self._block_extents(block, offset, stop)
+            count = self._alike(block, -(-end // block_size))
+            stop = min(end, (block + count) * block_size)
+            yield from self._block_extents(block, offset, stop)
             offset = stop
 
     @property
     def _absent(self) -> Kind:
         return Kind.PARENT if self.shape.differencing else Kind.ZERO
 
-    def _empty_until(self, block: int) -> int:
-        """The first block after `block` whose BAT entry is not on the same piece of zeros; `block` if it is on none."""
-        ratio = self.shape.chunk_ratio
-        page = self.shape.payload_entry(block) // _BAT_PAGE_ENTRIES
-        if self._bat_pages.get(page) is not _EMPTY_PAGE:
-            return block
-        chunk, within = divmod((page + 1) * _BAT_PAGE_ENTRIES, ratio + 1)
-        return min(chunk * ratio + min(within, ratio), self.shape.block_count)
+    def _alike(self, block: int, end: int) -> int:
+        """How many blocks from `block` on, at least 1, continue each other: in the file, or in having nothing there."""
+        number, at = divmod(block + block // self._chunk_ratio, _BAT_PAGE_ENTRIES)
+        page = self._bat_pages.get(number)
+        limit = min(end - block, _BAT_PAGE_ENTRIES - at, self._chunk_ratio - block % self._chunk_ratio)
+        if page is _EMPTY_PAGE:
+            return limit
+        entry, count = page[at], 1
+        if entry & 7 == BlockState.FULLY_PRESENT:
+            while count < limit and page[at + count] == entry + count * self._block_size:
+                count += 1
+        elif entry & 7 != BlockState.PARTIALLY_PRESENT:
+            while count < limit and page[at + count] & 7 == entry & 7:
+                count += 1
+        return count
 
     def _block_extents(self, block: int, offset: int, end: int) -> Iterator[Extent]:
+        """The stretches from `offset`, in `block`, to `end`, in a block that is like it."""
         entry = self._entry(self.shape.payload_entry(block))
-        state, within = entry & 7, offset - block * self.shape.block_size
+        state, within = entry & 7, offset - block * self._block_size
         if state == BlockState.FULLY_PRESENT:
             yield Extent(offset, end - offset, Kind.DATA, _place(entry) + within)
         elif state == BlockState.NOT_PRESENT:
@@ -176,9 +181,9 @@ class Vhdx:
 
     def _sector_extents(self, block: int, offset: int, end: int, place: int) -> Iterator[Extent]:
         """The stretches of a partially present block, by its sector bitmap (2.4)."""
-        sector, ratio = self.sector_size, self.shape.chunk_ratio
+        sector, ratio = self.sector_size, self._chunk_ratio
         bitmap = self._bitmaps.get(self.shape.bitmap_entry(block))
-        chunk_start = block // ratio * ratio * self.shape.block_size
+        chunk_start = block // ratio * ratio * self._block_size
         first, last = (offset - chunk_start) // sector, -(-(end - chunk_start) // sector)
         bits = b"".join([_BIT_BYTES[byte] for byte in bitmap[first >> 3 : (last + 7) >> 3]])
         base = first & ~7
@@ -232,9 +237,9 @@ def _read_regions(source: Source) -> dict[UUID, Region]:
 
 
 def _read_metadata(source: Source, region: Region) -> Metadata:
-    table = read_exactly(source, region.offset, layout.METADATA_TABLE_SIZE, "the metadata table")
-    items = layout.parse_metadata_table(table, region.length)
-    return layout.parse_metadata(
+    table = read_exactly(source, region.offset, METADATA_TABLE_SIZE, "the metadata table")
+    items = parse_metadata_table(table, region.length)
+    return parse_metadata(
         {
             guid: read_exactly(source, region.offset + item.offset, item.length, "a metadata item")
             for guid, item in items.items()

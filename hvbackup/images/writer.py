@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from hvbackup.errors import InvalidRequest
 from hvbackup.images import vhdx_layout as layout
 from hvbackup.images.vhdx_layout import MIB, BatShape, BlockState
+from hvbackup.images.vhdx_metadata import MAX_VIRTUAL_SIZE, Metadata, pack_metadata
 from hvbackup.models import Model
 
 _LOG = layout.Region(MIB, MIB)
@@ -102,7 +103,7 @@ def create_vhdx(
     """
     shape = BatShape(virtual_size, block_size, logical_sector_size, parent is not None)
     _check_shape(shape, physical_sector_size, fixed)
-    metadata = layout.Metadata(
+    metadata = Metadata(
         block_size=block_size,
         leave_blocks_allocated=fixed,
         has_parent=parent is not None,
@@ -126,7 +127,7 @@ def create_vhdx(
             payload.add(block, content)
         bat = payload.finish()
         file.seek(_METADATA.offset)
-        file.write(layout.pack_metadata(metadata))
+        file.write(pack_metadata(metadata))
         _write_structures(file, header, bat, creator)
     return str(header.data_write_guid)
 
@@ -135,7 +136,7 @@ def _check_shape(shape: BatShape, physical_sector_size: int, fixed: bool) -> Non
     sector = shape.sector_size
     if sector not in (512, 4096) or physical_sector_size not in (512, 4096):
         raise InvalidRequest("a VHDX has sectors of 512 or 4096 bytes")
-    if not 0 < shape.virtual_size <= layout.MAX_VIRTUAL_SIZE or shape.virtual_size % sector:
+    if not 0 < shape.virtual_size <= MAX_VIRTUAL_SIZE or shape.virtual_size % sector:
         raise InvalidRequest(f"a VHDX of {shape.virtual_size} bytes: its size is a multiple of {sector}, to 64 TiB")
     if not MIB <= shape.block_size <= 256 * MIB or shape.block_size & (shape.block_size - 1):
         raise InvalidRequest(f"a VHDX block of {shape.block_size} bytes: it is a power of two, 1 MiB to 256 MiB")

@@ -142,12 +142,12 @@ def _fuzz(images: dict[str, bytes], name: str, seeds: range) -> None:
     tampered = _tampered_vhd if name.endswith("vhd") else _tampered_vhdx
     for seed in seeds:
         source = tampered(random.Random(f"{name} {seed}"), images[name])  # noqa: S311 - test data
-        started = time.monotonic()
+        started = time.process_time()
         try:
             _exercise(source)
         except BaseException as error:
             raise AssertionError(f"{name}, seed {seed}: {error!r}") from error
-        assert time.monotonic() - started < 20, f"{name}, seed {seed}"
+        assert time.process_time() - started < 20, f"{name}, seed {seed}"
 
 
 NAMES = ["dynamic", "child", "vhd", "avhd"]

@@ -192,12 +192,12 @@ def test_a_hostile_log_takes_no_time_out_of_proportion(tmp_path: Path) -> None:
         for n in range(20)
     )
     log = entry(7, many_sectors) + entry(8, many_zeros, last=1 << 50) + claims_all
-    started = time.monotonic()
+    started = time.process_time()
 
     disk = Vhdx(dirty(tmp_path, log))
 
     assert letters(disk) == "........"
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 # ---------------------------------------------------------------- written back, flattened

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,48 @@ def _mbr(*entries: tuple[int, int, int], place: int = 0, disk: bytearray | None 
         struct.pack_into("<B3xB3xII", disk, place + 446 + 16 * number, 0, kind, first, count)
     disk[place + 510 : place + 512] = b"\x55\xaa"
     return disk
+
+
+def test_an_mbr_with_logical_partitions_is_read() -> None:
+    disk = _mbr((7, 63, 10), (0x0F, 100, 900), (0x83, 1000, 100))
+    _mbr((7, 1, 10), (5, 20, 10), place=100 * 512, disk=disk)
+    _mbr((0x0C, 2, 8), (5, 50, 10), place=120 * 512, disk=disk)
+    _mbr((0x83, 3, 7), place=150 * 512, disk=disk)
+
+    table = read_partitions(BytesSource(disk))
+
+    assert [(p.number, p.type, p.offset_bytes // 512, p.size_bytes // 512) for p in table.partitions] == [
+        (1, "07", 63, 10),
+        (3, "83", 1000, 100),
+        (5, "07", 101, 10),
+        (6, "0c", 122, 8),
+        (7, "83", 153, 7),
+    ]
+
+
+@needs_sgdisk
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_gpt_of_a_disk_with_sectors_of_4096_bytes_is_read(gpt: bytearray, damaged: bool) -> None:
+    disk = bytearray(gpt[:512].ljust(4096, b"\0") + gpt[512:1024].ljust(4096, b"\0") + gpt[1024 : 34 * 512])
+    disk = disk.ljust(16 * MIB, b"\0")
+    backup = bytearray(gpt[-512:])
+    struct.pack_into("<QQ", backup, 24, 4095, 1)
+    struct.pack_into("<Q", backup, 72, 4000)
+    _seal(backup)
+    disk[4095 * 4096 : 4095 * 4096 + 512] = backup
+    disk[4000 * 4096 : 4000 * 4096 + 32 * 512] = gpt[1024 : 34 * 512]
+    if damaged:
+        disk[4096 + 30] ^= 1
+
+    table = read_partitions(BytesSource(disk), sector_size=4096)
+
+    assert [(p.name, p.offset_bytes // 4096) for p in table.partitions] == [("EFI", 2048), ("Größe ✓", 8192)]
+    assert len(table.notes) == (2 if damaged else 1)  # one partition lies behind the end of this disk
+
+
+def _seal(header: bytearray) -> None:
+    header[16:20] = bytes(4)
+    struct.pack_into("<I", header, 16, zlib.crc32(header[:92]))
 
 
 def test_logical_partitions_that_turn_in_a_circle_are_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -157,6 +158,21 @@ def test_the_sector_bitmap_of_a_dynamic_vhd_says_which_sectors_hold_data(tmp_pat
     disk = open_image(BytesSource(image))
 
     assert disk.read_at(0, 2560) == b"x" * 512 + bytes(512) + b"x" * 512 + bytes(512) + b"x" * 512
+
+
+def test_many_threads_may_read_one_disk(tmp_path: Path) -> None:
+    chance = random.Random(6)  # noqa: S311 - test data
+    content = chance.randbytes(4 * MIB)
+    link = create_vhdx(tmp_path / "base.vhdx", 4 * MIB, {n: content[n * MIB : (n + 1) * MIB] for n in range(4)})
+    parent = VhdxParent(data_write_guid=link, relative_path=r".\base.vhdx")
+    blocks = {n: PartialBlock(content[n * MIB : (n + 1) * MIB], b"\x5a" * 256) for n in range(3)}
+    create_vhdx(tmp_path / "leaf.avhdx", 4 * MIB, blocks, parent=parent)
+    places = [(chance.randrange(4 * MIB), chance.randrange(1, 200_000)) for _ in range(400)]
+
+    with open_disk(tmp_path / "leaf.avhdx") as disk, ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda place: disk.image.read_at(*place), places))
+
+    assert found == [content[offset : offset + size] for offset, size in places]
 
 
 # ---------------------------------------------------------------- damage
