@@ -67,10 +67,11 @@ class Session:
     def set_context(self, words: list[str]) -> None:
         """SET CONTEXT."""
         lowered = [word.lower() for word in words]
-        if not lowered or lowered[0] not in _CONTEXTS or lowered[1:] not in ([], ["nowriters"]):
+        without_writers = lowered[1:] == ["nowriters"] and lowered[0] != "clientaccessible"
+        if not lowered or lowered[0] not in _CONTEXTS or (lowered[1:] and not without_writers):
             raise Failed(["", "SET CONTEXT { CLIENTACCESSIBLE | PERSISTENT [ NOWRITERS ] | VOLATILE [ NOWRITERS ] }"])
         self.attributes = list(_CONTEXTS[lowered[0]])
-        self.writers = lowered[0] != "clientaccessible" and "nowriters" not in lowered
+        self.writers = lowered[0] != "clientaccessible" and not without_writers
         if not self.writers and "No_Writers" not in self.attributes:
             self.attributes.append("No_Writers")
 

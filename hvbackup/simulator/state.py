@@ -191,7 +191,7 @@ class MountedRecord(Record):
     partitions: list[MountedPartitionRecord] = []
 
 
-class Faults(Record):
+class HostFaults(Record):
     """Failures on demand.
 
     Attributes:
@@ -235,7 +235,7 @@ class HostRecord(Record):
     shadow_copies: list[ShadowRecord] = []
     next_shadow_number: int = 1
     mounted: list[MountedRecord] = []
-    faults: Faults = msgspec.field(default_factory=Faults)
+    faults: HostFaults = msgspec.field(default_factory=HostFaults)
     history: list[HistoryEntry] = []
 
     def note(self, event: str, subject: str = "", text: str = "") -> None:

@@ -21,7 +21,7 @@ from hvbackup.errors import (
     VmImportRefused,
     VmStateInvalid,
 )
-from hvbackup.models import VSS_SERVICE_ID
+from hvbackup.models import VSS_SERVICE_ID, DvdDrive, Security, Vlan
 from hvbackup.remote.calls import (
     DiskPlacement,
     GetBlockHash,
@@ -427,3 +427,47 @@ def test_a_plan_of_a_new_vm_tells_its_steps_and_warnings(ask: Asker) -> None:
     assert "Create the VM 'x' (generation 2) in 'E:\\New'." == answer.data.steps[0]
     assert 2 == len(answer.warnings)
     assert 11 == len(ask.host.read().vms)
+
+
+def test_what_cannot_be_had_again_is_a_warning(ask: Asker) -> None:
+    vm = ask(GetVm(ids=(ask.vm("web01").vm.id,))).data.vms[0]
+    adapter = vm.network_adapters[0]
+    odd = replace(
+        vm,
+        snapshot_file_location="X:\\gone",
+        smart_paging_file_path="E:\\paging",
+        dvd_drives=(DvdDrive(controller_type="SCSI", controller_number=0, controller_location=5, path="E:\\no.iso"),),
+        network_adapters=(replace(adapter, switch_name="Lost", vlan=Vlan(mode="Private")),),
+        security=Security(tpm_enabled=True, shielded=True, encrypt_state_and_migration=True),
+    )
+
+    answer = ask(NewVm(vm=odd, name="odd", path="E:\\New", connect_network=True))
+
+    assert (
+        "'X:\\gone' is not on this host; the VM's own folder is used instead.",
+        "'E:\\no.iso' is not there; the DVD drive is empty.",
+        "The switch 'Lost' is not on this host; the adapter 'Network Adapter' stays disconnected.",
+        "The private VLAN of the adapter 'Network Adapter' was not recorded; it is untagged.",
+        "The VM was shielded; this one is not.",
+        "The VM gets a new, empty TPM: BitLocker will ask for its recovery key.",
+    ) == tuple(sorted(answer.warnings, key=_order))
+    new = ask(GetVm(ids=(answer.data.id or "",))).data.vms[0]
+    assert ("E:\\New\\odd", "E:\\paging") == (new.snapshot_file_location, new.smart_paging_file_path)
+    assert new.security == Security(tpm_enabled=True, encrypt_state_and_migration=True)
+    assert new.dvd_drives[0].path is None
+
+
+def _order(warning: str) -> int:
+    words = ("X:", "no.iso", "Lost", "private", "shielded", "TPM")
+    return next(number for number, word in enumerate(words) if word in warning)
+
+
+def test_a_marker_that_is_damaged_is_told(ask: Asker) -> None:
+    folder = ask.local(SCRATCH)
+    folder.mkdir(parents=True)
+    (folder / "hvbackup.json").write_bytes(b"{")
+
+    answer = ask(GetLeftover())
+
+    assert answer.data.leftovers[0].marker is None
+    assert 1 == len(answer.warnings)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import re
+import subprocess
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -358,3 +360,101 @@ def test_vssadmin_speaks_english_and_german(host: HostState) -> None:
     assert "   State: [8] Failed\r\n   Last error: Retryable error\r\n" in english
     assert 'Verfassername: "Microsoft Hyper-V VSS Writer"' in list_writers(record)
     assert "[8] Fehlgeschlagen\r\n   Letzter Fehler: Wiederholbarer Fehler\r\n" in list_writers(record)
+
+
+def test_the_german_host_writes_german_dates_and_listings(make_ask: Callable[[str], Asker]) -> None:
+    german = make_ask("german").host
+
+    assert re.fullmatch(r"On computer:  HV01,  \d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", printed(run(german, ["exit"]))[2])
+    assert "- Caption: Online\\Büro O'Neil" in run(german, ["list writers"]).output.decode("cp850")
+    done = subprocess.run(
+        [german.folder / "C/Windows/System32/vssadmin.exe", "list", "writers"], capture_output=True, check=True
+    )
+    assert 'Verfassername: "Microsoft Hyper-V VSS Writer"\r\n' in done.stdout.decode("cp850")
+
+
+def test_a_writer_that_fails_during_create_shows_it_afterwards(host: HostState) -> None:
+    with host.change() as record:
+        record.faults.writer_fails_at = 11
+
+    assert 0 == run(host, backup(host, "D")).exit_code
+    assert "\t- Status: 11 (VSS_WS_FAILED_AT_POST_SNAPSHOT)" in printed(run(host, ["list writers status"]))
+
+
+def test_a_writer_that_is_not_registered_is_not_listed(host: HostState) -> None:
+    with host.change() as record:
+        record.writers[-1].missing = True
+
+    assert "9 writers listed." in printed(run(host, ["list writers status"]))
+    assert "Hyper-V" not in "".join(printed(run(host, ["list writers detailed"])))
+    assert "Hyper-V" not in list_writers(host.read())
+
+
+def test_shadow_copies_are_listed_by_set_and_by_id(host: HostState) -> None:
+    run(host, backup(host, "D", "E"))
+    run(host, backup(host, "C"))
+    first, _, third = host.read().shadow_copies
+
+    def count(what: str) -> str:
+        return printed(run(host, [f"list shadows {what}"]))[-3]
+
+    assert "Number of shadow copies listed: 3" == count("all")
+    assert "Number of shadow copies listed: 2" == count(f"set {{{first.set_id}}}")
+    assert "Number of shadow copies listed: 1" == count(f"id {third.id.upper()}")
+    assert "No shadow copies found in system." == count("id {00000000-0000-0000-0000-000000000000}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set context forever", "set context clientaccessible nowriters", "set verbose", "set option fast",
+        "set metadata", "load metadata C:\\none.cab", "add alias x", "add volume", "add volume d: alias",
+        "writer verify", "expose x", "unexpose", "list writers everything", "list shadows volume d:", "begin restore", "frobnicate",
+        "set metadata C:\\a|b.cab",
+    ],
+)  # fmt: skip
+def test_a_command_that_is_not_understood_ends_the_script(host: HostState, line: str) -> None:
+    result = run(host, [line, "list providers"])
+
+    assert 1 == result.exit_code
+    assert "1 provider registered." not in printed(result)
+
+
+def test_aliases_are_expanded_and_told(host: HostState) -> None:
+    lines = printed(run(host, ["add alias who {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}", "writer exclude %who%"]))
+
+    assert ["-> writer exclude %who%", "-> %who% = {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}"] == lines[5:7]
+
+
+def test_an_excluded_writer_brings_nothing(host: HostState) -> None:
+    run(host, backup(host, "D", "E", extra=["writer exclude {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}"]))
+
+    assert [] == history(host, "vm-saved", "vm-child-snapshot")
+
+
+def test_reset_forgets_volumes_and_context(host: HostState) -> None:
+    assert 1 == run(host, ["set context persistent", "add volume d:", "reset", "create"]).exit_code
+
+
+def test_without_writers_no_vm_takes_part(host: HostState) -> None:
+    result = run(host, ["set context persistent nowriters", "add volume d:", "create"])
+
+    assert "\t\t- Attributes:  No_Auto_Release Persistent No_Writers Differential" in printed(result)
+    assert [] == history(host, "vm-saved", "vm-child-snapshot")
+    assert "DiskShadow is exiting." not in printed(result)
+
+
+def test_an_existing_metadata_file_is_overwritten_with_a_word(ask: Asker) -> None:
+    ask.local("C:\\Windows\\Temp\\a.cab").write_bytes(b"old")
+
+    lines = printed(run(ask.host, ["set metadata a.cab", "add volume d:", "create"]))
+
+    assert ["-> set metadata a.cab", "The existing file will be overwritten."] == lines[4:6]
+    assert b"MSCF" == ask.local("C:\\Windows\\Temp\\a.cab").read_bytes()[:4]
+
+
+def test_a_metadata_file_in_a_missing_folder_fails_at_create(host: HostState) -> None:
+    result = run(host, ["set metadata C:\\none\\a.cab", "add volume d:", "create"])
+
+    assert "\t- Returned HRESULT: 80070003" in printed(result)
+    assert [] == host.read().shadow_copies
