@@ -101,15 +101,13 @@ def _checkpoint_location(vm: Vm, host: HostFacts) -> Iterator[Condition]:
         yield Condition(id=key, text=text, verdict=Verdict.MET, reason=f"all is on the volume of {_name(home)}")
         return
     seen = f"checkpoints go to {vm.snapshot_file_location}, {apart[0]} is on another volume"
+    cure = cures.move_checkpoints(vm, apart[0])
     if host.os_build >= SERVER_2012_R2:
-        yield Condition(
-            id=key,
-            text=text,
-            verdict=Verdict.MET,
-            reason=f"{seen}; the rule is of hosts before Windows Server 2012 R2, so it does not bind here",
-        )
+        # Microsoft's list is of 2008 to 2012; others repeat it for 2012 R2. Unverified on later hosts.
+        known = "the rule is documented for hosts before Windows Server 2012 R2; whether it binds here is not known"
+        yield Condition(id=key, text=text, verdict=Verdict.UNSEEN, reason=f"{seen}; {known}", cure=cure)
         return
-    yield Condition(id=key, text=text, verdict=Verdict.FAILED, reason=seen, cure=cures.move_checkpoints(vm, apart[0]))
+    yield Condition(id=key, text=text, verdict=Verdict.FAILED, reason=seen, cure=cure)
 
 
 def _scsi(vm: Vm, host: HostFacts) -> Iterator[Condition]:

@@ -66,23 +66,39 @@ def remove_leftover(
         ShadowSetFailed: A shadow copy is still there afterwards.
         RemoteError: The host cannot be asked, or the folder cannot be removed (`PathRefused`: something is mounted).
     """
+    return remove_run(transport, host, scratch, keep_scratch=keep_scratch)
+
+
+def remove_run(
+    transport: Transport,
+    host: HostFacts,
+    scratch: str,
+    *,
+    set_ids: Iterable[str] = (),
+    shadow_ids: Iterable[str] = (),
+    keep_scratch: bool = False,
+) -> tuple[str, ...]:
+    """Remove what a run left, as `remove_leftover`, and these shadow sets and copies, whatever the logs say."""
     root = host.scratch_root.rstrip("\\").casefold() + "\\"
     if not scratch.casefold().startswith(root):
         raise InvalidRequest(f"{scratch} is not below {host.scratch_root}")
     wanted = scratch.rstrip("\\").casefold()
-    found = [each for each in find_leftovers(transport) if each.scratch.rstrip("\\").casefold() == wanted]
-    done: tuple[str, ...] = ()
-    for leftover in found:
-        logs = read_logs(leftover)
-        sets, copies = shadow_set_ids(logs), shadow_copy_ids(logs)
-        if sets or copies or leftover.exposed:
-            done += delete_sets(transport, leftover.scratch, set_ids=sets, shadow_ids=copies, exposed=leftover.exposed)
-    if found and not keep_scratch:
-        done += remove_scratch(transport, found[0].scratch)
-    return done
+    found = next((each for each in find_leftovers(transport) if each.scratch.rstrip("\\").casefold() == wanted), None)
+    logs = read_logs(found) if found else ()
+    done = _delete(
+        transport,
+        found.scratch if found else scratch,
+        set_ids=shadow_set_ids(logs).union(set_ids),
+        shadow_ids=shadow_copy_ids(logs).union(shadow_ids),
+        exposed=found.exposed if found else (),
+    )
+    if keep_scratch or (found is None and not done):
+        return done
+    removed = transport.call(RemoveScratch(scratch=scratch)).data.removed
+    return (*done, f"removed {scratch}") if removed else done
 
 
-def delete_sets(
+def _delete(
     transport: Transport,
     scratch: str,
     *,
@@ -96,6 +112,8 @@ def delete_sets(
         ShadowSetFailed: One is still there afterwards.
     """
     present = _present(transport, set_ids, shadow_ids)
+    if not present and not exposed:
+        return ()
     removal = _Removal(transport, scratch)
     by_set: dict[str, list[ShadowCopy]] = {}
     for copy in present:
@@ -117,12 +135,6 @@ def delete_sets(
             hint=f"On the host, in diskshadow: delete shadows id {{{left[0].id}}}. {removal.failures}".strip(),
         )
     return tuple(f"deleted shadow copy {{{copy.id}}} of {copy.volume}" for copy in present)
-
-
-def remove_scratch(transport: Transport, scratch: str) -> tuple[str, ...]:
-    """Remove a scratch folder; return what was done."""
-    removed = transport.call(RemoveScratch(scratch=scratch)).data.removed
-    return (f"removed {scratch}",) if removed else ()
 
 
 class _Removal:

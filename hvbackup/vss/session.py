@@ -14,7 +14,7 @@ from hvbackup.models import HostFacts, Model, ShadowCopy, Writer
 from hvbackup.remote.calls import GetHost
 from hvbackup.remote.session import Transport
 from hvbackup.vss.findings import Transcript
-from hvbackup.vss.leftovers import delete_sets, find_leftovers, remove_leftover, remove_scratch
+from hvbackup.vss.leftovers import find_leftovers, remove_leftover, remove_run
 from hvbackup.vss.proof import ShadowSet, prove_shadow_set, quoted, refuse_failures
 from hvbackup.vss.retry import RetryPolicy
 from hvbackup.vss.running import run_diskshadow
@@ -215,11 +215,10 @@ def delete_shadow_set(transport: Transport, host: HostFacts, shadow_set: ShadowS
         ShadowSetFailed: A shadow copy is still there afterwards.
         RemoteError: The host cannot be asked, or the scratch folder cannot be removed.
     """
-    done = delete_sets(
+    return remove_run(
         transport,
+        host,
         shadow_set.scratch,
-        set_ids={shadow_set.id},
-        shadow_ids={each.shadow_id for each in shadow_set.volumes},
-        exposed=tuple(each.mount for each in shadow_set.volumes),
+        set_ids=[shadow_set.id],
+        shadow_ids=[each.shadow_id for each in shadow_set.volumes],
     )
-    return done + remove_scratch(transport, shadow_set.scratch)

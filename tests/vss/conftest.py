@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
 from hvbackup.events import Cancellation, EventSink
 from hvbackup.models import HostFacts, Model
 from hvbackup.remote.calls import GetHost
