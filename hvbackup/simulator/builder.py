@@ -10,7 +10,7 @@ from hvbackup.models import HYPERV_WRITER_ID
 from hvbackup.simulator.disk_files import change_content, write_child, write_disk
 from hvbackup.simulator.host_programs import install_programs
 from hvbackup.simulator.state import HostRecord, HostState, Machine, VmRecord, VolumeRecord, WriterRecord
-from hvbackup.simulator.vm_files import write_configuration
+from hvbackup.simulator.vm_files import write_checkpoint, write_configuration
 from hvbackup.simulator.vm_specs import DEMO, VmSpec, disk_paths, many, vm_record
 from hvbackup.simulator.volumes import copy_volume, local_path, make_link
 
@@ -161,6 +161,9 @@ def _write_vm(folder: Path, spec: VmSpec, record: VmRecord) -> None:
     for index, chain in enumerate(disk_paths(spec)):
         _write_chain(folder, f"{spec.key}/{index}", chain)
     write_configuration(folder, record)
+    for checkpoint in record.vm.checkpoints:
+        path = f"{record.vm.snapshot_file_location}\\Snapshots\\{checkpoint.id.upper()}.vmcx"
+        write_checkpoint(folder, record, path)
     if spec.generation == 2 and record.vm.configuration_file:
         guest_state = local_path(folder, record.vm.configuration_file).with_suffix(".vmgs")
         guest_state.write_bytes(b"GUESTRTS".ljust(512, b"\0") + spec.vm_id.encode())

@@ -20,6 +20,7 @@ from hvbackup.simulator.script_requests import (
     beside,
     full_path,
     modified_at,
+    need_writable,
     open_for_reading,
     read_request,
     room_on,
@@ -163,6 +164,7 @@ def write_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
     modified = _parse_time(call.modified_at) if call.modified_at else None
     path = full_path(call.path)
     local = local_path(host.folder, path)
+    need_writable(host, local)
     if local.is_dir():
         raise HostError("PathRefused", f"'{path}' is a folder.")
     if local.exists() and not call.replace:
@@ -261,6 +263,7 @@ def remove_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
     folders = [full_path(path) for path in call.folders]
     for path in files:
         local = local_path(host.folder, path)
+        need_writable(host, local)
         if local.is_dir():
             raise HostError("PathRefused", f"'{path}' is a folder.")
         if local.is_symlink():

@@ -95,6 +95,12 @@ def open_for_reading(host: HostState, path: str) -> tuple[str, Path]:
     return full, local
 
 
+def need_writable(host: HostState, local: Path) -> None:
+    """What Windows says to whoever writes into a shadow copy (ERROR_WRITE_PROTECT)."""
+    if (host.folder / "GLOBALROOT") in local.parent.resolve().parents:
+        raise HostError("Unexpected", "The media is write protected.")
+
+
 def tree(local: Path, path: str) -> Iterator[tuple[str, Path]]:
     """Everything in a folder, a folder before what is in it; links are listed and not entered."""
     for entry in sorted(os.scandir(local), key=lambda item: item.name.casefold()):

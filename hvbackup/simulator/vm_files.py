@@ -32,14 +32,21 @@ def configuration_path(location: str, vm_id: str) -> str:
 
 def write_configuration(folder: Path, record: VmRecord) -> None:
     """Write the `.vmcx` and `.vmrs` of a VM where its record says; a saved VM has its memory in the `.vmrs`."""
-    path = record.vm.configuration_file
-    if path is None:
-        return
+    if record.vm.configuration_file is not None:
+        memory = record.vm.id.encode() * 2000 if record.vm.state == "Saved" else b""
+        _write(folder, record, record.vm.configuration_file, memory)
+
+
+def write_checkpoint(folder: Path, record: VmRecord, path: str) -> None:
+    """Write the `.vmcx` and `.vmrs` of a checkpoint: the VM as it was, without its memory."""
+    _write(folder, record, path, b"")
+
+
+def _write(folder: Path, record: VmRecord, path: str, memory: bytes) -> None:
     local = local_path(folder, path)
     local.parent.mkdir(parents=True, exist_ok=True)
     saved = SavedConfiguration(vm=record.vm, truth=record.truth)
     local.write_bytes(_VMCX + msgspec.json.format(msgspec.json.encode(saved), indent=1))
-    memory = record.vm.id.encode() * 2000 if record.vm.state == "Saved" else b""
     local.with_suffix(".vmrs").write_bytes(_VMRS + memory)
 
 

@@ -31,8 +31,10 @@ from hvbackup.remote.calls import (
     ImportVm,
     InvokeDiskShadow,
     NewVm,
+    RemoveFile,
     RemoveScratch,
     RemoveVm,
+    WriteFile,
 )
 from hvbackup.simulator.builder import change_disk
 
@@ -179,6 +181,17 @@ def test_diskshadow_runs_in_a_scratch_folder_with_a_marker(ask: Asker) -> None:
     assert (SCRATCH + "\\mount",) == leftover.exposed
     (shadow,) = ask(GetHost()).data.shadow_copies
     assert "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy1" == shadow.device
+
+
+def test_nothing_can_be_written_into_a_shadow_copy(ask: Asker) -> None:
+    ask(InvokeDiskShadow(scratch=SCRATCH, step="create", lines=shadow_lines(ask, "D"), folders=(SCRATCH + "\\mount",)))
+    device = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy1"
+
+    for path in (device + "\\new.txt", SCRATCH + "\\mount\\new.txt"):
+        with pytest.raises(ScriptFailed, match="write protected"):
+            ask(WriteFile(path=path, size_bytes=0))
+        with pytest.raises(ScriptFailed, match="write protected"):
+            ask(RemoveFile(files=(path,)))
 
 
 def test_a_scratch_folder_with_a_mount_point_stays(ask: Asker) -> None:

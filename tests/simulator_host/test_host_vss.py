@@ -185,6 +185,15 @@ def test_verifying_a_component_that_is_not_there_fails(host: HostState, fault: s
     assert 1 == run(host, backup(host, "D", extra=extra)).exit_code
 
 
+def test_verifying_the_whole_writer_fails_as_soon_as_one_of_its_components_is_left_out(host: HostState) -> None:
+    whole = "writer verify {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}"
+    one = f'writer exclude "{WRITER}:\\{host.read().vms[0].vm.id.upper()}"'
+
+    assert 0 == run(host, backup(host, "C", "D", "E", extra=[whole])).exit_code
+    assert 1 == run(host, backup(host, "C", "D", "E", extra=[whole, one])).exit_code
+    assert 1 == run(host, backup(host, "D", "E", extra=[whole])).exit_code
+
+
 def test_a_vm_may_vanish_while_the_set_is_created(host: HostState) -> None:
     web01 = host.read().vms[0].vm.id
     with host.change() as record:
@@ -409,8 +418,8 @@ def test_shadow_copies_are_listed_by_set_and_by_id(host: HostState) -> None:
     [
         "set context forever", "set context clientaccessible nowriters", "set verbose", "set option fast",
         "set metadata", "load metadata C:\\none.cab", "add alias x", "add volume", "add volume d: alias",
-        "writer verify", "expose x", "unexpose", "list writers everything", "list shadows volume d:", "begin restore", "frobnicate",
-        "set metadata C:\\a|b.cab",
+        "writer verify", "expose x", "unexpose", "list writers everything", "list shadows volume d:",
+        "begin restore", "frobnicate", "set metadata C:\\a|b.cab",
     ],
 )  # fmt: skip
 def test_a_command_that_is_not_understood_ends_the_script(host: HostState, line: str) -> None:
