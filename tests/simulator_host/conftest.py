@@ -86,6 +86,12 @@ def host(template: HostState, tmp_path: Path) -> HostState:
     return copy_host(template, tmp_path / "host")
 
 
+@pytest.fixture(scope="session")
+def ask_only(template: HostState) -> Asker:
+    """Asks the demo host that is not to be changed."""
+    return Asker(template)
+
+
 @pytest.fixture
 def ask(host: HostState) -> Asker:
     """Asks the demo host."""

@@ -34,14 +34,14 @@ def program(host: HostState, name: str, *arguments: str, cwd: Path | None = None
     return subprocess.run([path, *arguments], cwd=cwd or host.folder, input=b"", capture_output=True, check=False)
 
 
-def test_the_folder_is_laid_out_as_windows_paths(host: HostState) -> None:
-    record = host.read()
+def test_the_folder_is_laid_out_as_windows_paths(template: HostState) -> None:
+    record = template.read()
 
     for volume in record.volumes:
-        assert (host.folder / f"Volume{{{volume.guid}}}").resolve() == (host.folder / volume.letter).resolve()
-    assert local_path(host.folder, "d:\\HYPER-V\\WEB01") == host.folder / "D" / "Hyper-V" / "web01"
-    assert windows_path(host.folder, host.folder / "D" / "Hyper-V") == "D:\\Hyper-V"
-    assert windows_path(host.folder, host.folder.parent) is None
+        assert (template.folder / f"Volume{{{volume.guid}}}").resolve() == (template.folder / volume.letter).resolve()
+    assert local_path(template.folder, "d:\\HYPER-V\\WEB01") == template.folder / "D" / "Hyper-V" / "web01"
+    assert windows_path(template.folder, template.folder / "D" / "Hyper-V") == "D:\\Hyper-V"
+    assert windows_path(template.folder, template.folder.parent) is None
 
 
 @pytest.mark.parametrize("path", ["x", "D:x", "D:\\..\\x", "D:\\a|b", "\\\\?\\Nothing\\x", "/etc/passwd"])
@@ -132,18 +132,21 @@ def test_the_diskshadow_program_does_what_the_function_does(host: HostState) -> 
     assert 1 == len(list(scratch.glob("*_HV01.cab")))
 
 
-def test_a_script_that_is_not_there_fails(host: HostState) -> None:
-    assert 1 == program(host, "diskshadow.exe", "/s", "C:\\none.dsh").returncode
+def test_a_script_that_is_not_there_fails(template: HostState) -> None:
+    assert 1 == program(template, "diskshadow.exe", "/s", "C:\\none.dsh").returncode
 
 
-def test_the_vssadmin_program_lists_writers_and_refuses_the_rest(host: HostState) -> None:
-    assert b"Writer name: 'Microsoft Hyper-V VSS Writer'\r\n" in program(host, "vssadmin.exe", "list", "writers").stdout
-    assert 2 == program(host, "vssadmin.exe", "delete", "shadows").returncode
+def test_the_vssadmin_program_lists_writers_and_refuses_the_rest(template: HostState) -> None:
+    assert (
+        b"Writer name: 'Microsoft Hyper-V VSS Writer'\r\n"
+        in program(template, "vssadmin.exe", "list", "writers").stdout
+    )
+    assert 2 == program(template, "vssadmin.exe", "delete", "shadows").returncode
 
 
-def test_the_helper_program_answers_in_ascii_json(host: HostState) -> None:
-    good = program(host, "hvbsim.exe", "list-vms")
-    bad = program(host, "hvbsim.exe", "nonsense")
+def test_the_helper_program_answers_in_ascii_json(template: HostState) -> None:
+    good = program(template, "hvbsim.exe", "list-vms")
+    bad = program(template, "hvbsim.exe", "nonsense")
 
     assert good.stdout.isascii()
     assert 11 == len(json.loads(good.stdout)["data"])
@@ -210,9 +213,9 @@ def test_cmdlets_can_mount_a_disk(host: HostState) -> None:
 
 
 @pytest.mark.parametrize("given", ["[]", "{", '{"id": 7}', "{}"])
-def test_input_that_does_not_fit_a_verb_is_refused(host: HostState, given: str) -> None:
+def test_input_that_does_not_fit_a_verb_is_refused(template: HostState, given: str) -> None:
     with pytest.raises(HostError) as caught:
-        run(host, "remove-vm", given)
+        run(template, "remove-vm", given)
 
     assert "RequestRefused" == caught.value.error_id
 

@@ -52,14 +52,14 @@ def shadow_lines(ask: Asker, letter: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def test_the_host_says_what_it_is(ask: Asker) -> None:
-    facts = ask(GetHost()).data
+def test_the_host_says_what_it_is(ask_only: Asker) -> None:
+    facts = ask_only(GetHost()).data
 
     assert ("HV01", 20348, 3, True) == (facts.computer_name, facts.os_build, facts.product_type, facts.elevated)
     assert [("C:\\",), ("D:\\",), ("E:\\",)] == [volume.paths for volume in facts.volumes]
     assert "C:\\Windows\\System32\\diskshadow.exe" == facts.diskshadow_path
     assert facts.vssadmin_writers is None
-    assert "Microsoft Hyper-V VSS Writer" in (ask(GetHost(writers=True)).data.vssadmin_writers or "")
+    assert "Microsoft Hyper-V VSS Writer" in (ask_only(GetHost(writers=True)).data.vssadmin_writers or "")
 
 
 def test_client_windows_has_neither_diskshadow_nor_the_writer(make_ask: Callable[[str], Asker]) -> None:
@@ -93,8 +93,8 @@ def test_an_account_without_rights_sees_no_vms(ask: Asker) -> None:
         ask(GetVm())
 
 
-def test_the_inventory_has_every_vm_with_its_chains(ask: Asker) -> None:
-    inventory = ask(GetVm()).data
+def test_the_inventory_has_every_vm_with_its_chains(ask_only: Asker) -> None:
+    inventory = ask_only(GetVm()).data
 
     by_name = {vm.name: vm for vm in inventory.vms}
     assert 11 == len(inventory.vms)
@@ -109,17 +109,17 @@ def test_the_inventory_has_every_vm_with_its_chains(ask: Asker) -> None:
     assert by_name["clu01"].clustered
 
 
-def test_chosen_vms_come_in_their_order_and_missing_ids_are_named(ask: Asker) -> None:
-    ids = [vm.id for vm in ask(GetVm()).data.vms]
+def test_chosen_vms_come_in_their_order_and_missing_ids_are_named(ask_only: Asker) -> None:
+    ids = [vm.id for vm in ask_only(GetVm()).data.vms]
     unknown = "00000000-0000-0000-0000-00000000abcd"
 
-    inventory = ask(GetVm(ids=(ids[3].upper(), unknown, "{" + ids[0] + "}", ids[3]))).data
+    inventory = ask_only(GetVm(ids=(ids[3].upper(), unknown, "{" + ids[0] + "}", ids[3]))).data
 
     assert [ids[3], ids[0]] == [vm.id for vm in inventory.vms]
     assert (unknown,) == inventory.missing_ids
-    assert () == ask(GetVm(ids=())).data.vms
+    assert () == ask_only(GetVm(ids=())).data.vms
     with pytest.raises(RequestRefused):
-        ask(GetVm(ids=("web01",)))
+        ask_only(GetVm(ids=("web01",)))
 
 
 def test_a_disk_whose_file_is_gone_or_damaged_says_so(ask: Asker) -> None:
@@ -141,11 +141,11 @@ def test_five_hundred_vms_are_listed_without_disk_files(make_ask: Callable[[str]
     assert inventory.vms[0].disks[0].chain[0].size_bytes == 127 << 30
 
 
-def test_disks_of_vms_differ_in_few_blocks(ask: Asker) -> None:
+def test_disks_of_vms_differ_in_few_blocks(ask_only: Asker) -> None:
     hashes = []
     for name in ("web01", "build01"):
-        ask(GetBlockHash(path=ask.vm(name).vm.disks[0].path or ""))
-        joined = b"".join(ask.context.output)
+        ask_only(GetBlockHash(path=ask_only.vm(name).vm.disks[0].path or ""))
+        joined = b"".join(ask_only.context.output)
         hashes.append([joined[at : at + 32] for at in range(0, len(joined), 32)])
 
     different = sum(first != second for first, second in zip(*hashes, strict=True))
@@ -224,11 +224,11 @@ def test_without_keep_the_scratch_folder_goes(ask: Asker) -> None:
         "C:\\ProgramData\\hvbackup\\runs\\..",
     ],
 )
-def test_a_scratch_folder_elsewhere_is_refused(ask: Asker, scratch: str) -> None:
+def test_a_scratch_folder_elsewhere_is_refused(ask_only: Asker, scratch: str) -> None:
     with pytest.raises(PathRefused):
-        ask(InvokeDiskShadow(scratch=scratch, step="a", lines=()))
+        ask_only(InvokeDiskShadow(scratch=scratch, step="a", lines=()))
     with pytest.raises(PathRefused):
-        ask(RemoveScratch(scratch=scratch))
+        ask_only(RemoveScratch(scratch=scratch))
 
 
 def test_what_would_inject_a_line_or_leave_the_folder_is_refused(ask: Asker) -> None:
@@ -413,33 +413,33 @@ def test_a_new_vm_of_generation_1_has_what_was_recorded_and_no_more(ask: Asker) 
     assert new.network_adapters[0].switch_name is None
 
 
-def test_a_new_vm_is_refused_when_its_name_is_taken_or_a_disk_is_missing(ask: Asker) -> None:
-    vm = ask(GetVm(ids=(ask.vm("web01").vm.id,))).data.vms[0]
+def test_a_new_vm_is_refused_when_its_name_is_taken_or_a_disk_is_missing(ask_only: Asker) -> None:
+    vm = ask_only(GetVm(ids=(ask_only.vm("web01").vm.id,))).data.vms[0]
     gone = replace(vm, disks=(replace(vm.disks[0], path="D:\\gone.vhdx"),))
 
     with pytest.raises(VmExists):
-        ask(NewVm(vm=vm, name="WEB01", path="E:\\New"))
+        ask_only(NewVm(vm=vm, name="WEB01", path="E:\\New"))
     with pytest.raises(FileMissing):
-        ask(NewVm(vm=gone, name="x", path="E:\\New"))
+        ask_only(NewVm(vm=gone, name="x", path="E:\\New"))
     with pytest.raises(RequestRefused):
-        ask(NewVm(vm=vm, name="", path="E:\\New"))
-    assert 11 == len(ask.host.read().vms)
+        ask_only(NewVm(vm=vm, name="", path="E:\\New"))
+    assert 11 == len(ask_only.host.read().vms)
 
 
-def test_a_plan_of_a_new_vm_tells_its_steps_and_warnings(ask: Asker) -> None:
-    vm = ask(GetVm(ids=(ask.vm("web01").vm.id,))).data.vms[0]
+def test_a_plan_of_a_new_vm_tells_its_steps_and_warnings(ask_only: Asker) -> None:
+    vm = ask_only(GetVm(ids=(ask_only.vm("web01").vm.id,))).data.vms[0]
     odd = replace(
         vm,
         version="99.0",
         disks=(*vm.disks, replace(vm.disks[0], path=None, disk_number=4, controller_location=1)),
     )
 
-    answer = ask(NewVm(vm=odd, name="x", path="E:\\New", plan_only=True))
+    answer = ask_only(NewVm(vm=odd, name="x", path="E:\\New", plan_only=True))
 
     assert answer.data.id is None
     assert "Create the VM 'x' (generation 2) in 'E:\\New'." == answer.data.steps[0]
     assert 2 == len(answer.warnings)
-    assert 11 == len(ask.host.read().vms)
+    assert 11 == len(ask_only.host.read().vms)
 
 
 def test_what_cannot_be_had_again_is_a_warning(ask: Asker) -> None:

@@ -43,8 +43,8 @@ def history(host: HostState, *events: str) -> list[tuple[str, str]]:
     return [(e.event, names.get(e.subject, "")) for e in host.read().history if e.event in events]
 
 
-def test_each_vm_of_the_demo_has_the_method_that_its_conditions_give(host: HostState) -> None:
-    record = host.read()
+def test_each_vm_of_the_demo_has_the_method_that_its_conditions_give(template: HostState) -> None:
+    record = template.read()
 
     assert {
         "web01": [],
@@ -71,8 +71,8 @@ def test_a_guest_that_cannot_be_frozen_makes_its_vm_offline(ask: Asker) -> None:
     ]
 
 
-def test_the_listing_has_the_shape_of_the_captures(host: HostState) -> None:
-    lines = printed(run(host, ["list writers detailed"]))
+def test_the_listing_has_the_shape_of_the_captures(template: HostState) -> None:
+    lines = printed(run(template, ["list writers detailed"]))
 
     assert ["Microsoft DiskShadow version 1.0", "Copyright (C) 2013 Microsoft Corporation"] == lines[:2]
     at = lines.index('\t\t+ Component "Microsoft Hyper-V VSS Writer:\\CD11516B-F2D2-508B-9B1B-CC3685D34F48"')
@@ -216,8 +216,8 @@ def test_a_vm_may_vanish_while_the_set_is_created(host: HostState) -> None:
         (["delete shadows set {00000000-0000-0000-0000-000000000000}"], "80042308"),
     ],
 )
-def test_what_cannot_be_done_ends_the_script_with_its_hresult(host: HostState, lines: list[str], hresult: str) -> None:
-    result = run(host, [*lines, "list providers"])
+def test_what_cannot_be_done_is_told_with_its_hresult(template: HostState, lines: list[str], hresult: str) -> None:
+    result = run(template, [*lines, "list providers"])
 
     assert 1 == result.exit_code
     assert ["", "The last operation failed.", f"\t- Returned HRESULT: {hresult}"] == printed(result)[-5:-2]
@@ -267,14 +267,14 @@ def test_end_backup_prints_nothing(host: HostState) -> None:
     assert not host.read().vms[0].truth.backing_up
 
 
-def test_a_script_with_bare_line_feeds_loses_the_last_character_of_each_line(host: HostState) -> None:
-    lines = printed(run(host, ["# note", "end backup"], end="\n"))
+def test_a_script_with_bare_line_feeds_loses_the_last_character_of_each_line(template: HostState) -> None:
+    lines = printed(run(template, ["# note", "end backup"], end="\n"))
 
     assert ["-> # not", "-> end backu", "", "END { BACKUP | RESTORE }"] == lines[4:8]
 
 
-def test_exec_is_refused(host: HostState) -> None:
-    assert 1 == run(host, ["exec C:\\copy.cmd"]).exit_code
+def test_exec_is_refused(template: HostState) -> None:
+    assert 1 == run(template, ["exec C:\\copy.cmd"]).exit_code
 
 
 def test_an_account_that_is_no_administrator_fails_at_the_first_volume(host: HostState) -> None:
@@ -347,8 +347,8 @@ def test_the_recovery_files_of_2012_r2_are_there_on_request(ask: Asker) -> None:
     assert ["web01-AutoRecovery.avhdx", "582D7E2E-9D6B-5D60-B72C-3990F340CDED-BackupSnapshot.xml"] == files[-2:]
 
 
-def test_the_log_is_utf_16_with_a_mark_and_says_the_same(host: HostState) -> None:
-    result = run(host, ["list writers"])
+def test_the_log_is_utf_16_with_a_mark_and_says_the_same(template: HostState) -> None:
+    result = run(template, ["list writers"])
 
     assert b"\xff\xfe" == result.log[:2]
     assert 'Caption: Online\\Büro O\'Neil "neu"' in result.log[2:].decode("utf-16-le")
@@ -422,15 +422,15 @@ def test_shadow_copies_are_listed_by_set_and_by_id(host: HostState) -> None:
         "begin restore", "frobnicate", "set metadata C:\\a|b.cab",
     ],
 )  # fmt: skip
-def test_a_command_that_is_not_understood_ends_the_script(host: HostState, line: str) -> None:
-    result = run(host, [line, "list providers"])
+def test_a_command_that_is_not_understood_ends_the_script(template: HostState, line: str) -> None:
+    result = run(template, [line, "list providers"])
 
     assert 1 == result.exit_code
     assert "1 provider registered." not in printed(result)
 
 
-def test_aliases_are_expanded_and_told(host: HostState) -> None:
-    lines = printed(run(host, ["add alias who {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}", "writer exclude %who%"]))
+def test_aliases_are_expanded_and_told(template: HostState) -> None:
+    lines = printed(run(template, ["add alias who {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}", "writer exclude %who%"]))
 
     assert ["-> writer exclude %who%", "-> %who% = {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}"] == lines[5:7]
 
@@ -441,8 +441,8 @@ def test_an_excluded_writer_brings_nothing(host: HostState) -> None:
     assert [] == history(host, "vm-saved", "vm-child-snapshot")
 
 
-def test_reset_forgets_volumes_and_context(host: HostState) -> None:
-    assert 1 == run(host, ["set context persistent", "add volume d:", "reset", "create"]).exit_code
+def test_reset_forgets_volumes_and_context(template: HostState) -> None:
+    assert 1 == run(template, ["set context persistent", "add volume d:", "reset", "create"]).exit_code
 
 
 def test_without_writers_no_vm_takes_part(host: HostState) -> None:
