@@ -72,7 +72,7 @@ def translate(error: BaseException, options: ConnectionOptions) -> HvBackupError
     if isinstance(error, HvBackupError):
         return error
     chain = list(_chain(error))
-    for recognise in (_missing_library, _certificate, _fault, _http_status, _authentication, _network, _protocol):
+    for recognise in _RECOGNISERS:
         for link in chain:
             found = recognise(link, options)
             if found is not None:
@@ -290,6 +290,10 @@ def _network(error: BaseException, options: ConnectionOptions) -> RemoteError | 
         return _make(HostUnreachable, options, "cannot be connected to", _ENABLE + _listener(options))
     if _is(error, "ReadTimeout", "ReadTimeoutError"):
         return _make(ConnectionLost, options, "no longer answers", "Check the network and the host, then try again.")
+    return None
+
+
+def _broken(error: BaseException, options: ConnectionOptions) -> RemoteError | None:
     if isinstance(error, OSError) or _is(error, "RequestException", "HTTPError", "HTTPException"):
         return _make(
             ConnectionLost, options, "broke the connection off", "Check the network and the host, then try again."
@@ -316,3 +320,16 @@ def _protocol(error: BaseException, options: ConnectionOptions) -> RemoteError |
             "This is a bug here, or something between changes the messages. Please report it.",
         )
     return None
+
+
+#: Each looks at one error of a chain; what an earlier one finds anywhere in the chain counts more.
+_RECOGNISERS = (
+    _missing_library,
+    _certificate,
+    _fault,
+    _http_status,
+    _authentication,
+    _network,
+    _protocol,
+    _broken,
+)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
+from functools import partial
 
 import requests
 from pypsrp.complex_objects import ProgressRecordType, PSInvocationState
@@ -19,7 +20,7 @@ from pypsrp.messages import ProgressRecord
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import NAMESPACES, OptionSet, SelectorSet, WSMan, WSManAction
 
-from hvbackup.errors import HvBackupError
+from hvbackup.errors import ConnectionLost, HvBackupError
 from hvbackup.models import Model
 from hvbackup.remote.bulk import begin_with_input, receive_frames, release, send_frames
 from hvbackup.remote.contract import Answer
@@ -73,6 +74,7 @@ class PsrpSession:
         self.pool = RunspacePool(self.wsman, no_profile=True)
         self.pipelines = 0
         self._used_at = time.monotonic()
+        self._dead = False
         try:
             self.pool.open()
             watch.check()
@@ -103,9 +105,10 @@ class PsrpSession:
         if time.monotonic() - self._used_at < _IDLE_SECONDS:
             return True
         try:
-            return self.pool.is_alive(timeout=_ALIVE_SECONDS)
+            self._dead = not self.pool.is_alive(timeout=_ALIVE_SECONDS)
         except Exception:  # noqa: BLE001 - whatever it says, this session is no longer to be relied on
-            return False
+            self._dead = True
+        return not self._dead
 
     def poll(self, powershell: PowerShell) -> bool:
         """Take what a pipeline has for us, waiting a second at most; return whether the host answered."""
@@ -121,6 +124,9 @@ class PsrpSession:
 
     def close(self) -> None:
         """Close the pool and the connections; raises nothing."""
+        if self._dead:
+            self.abandon()
+            return
         release(self.wsman)
         try:
             self.pool.close()
@@ -184,7 +190,7 @@ class PsrpTransport(LaneTransport):
 
     def _give_up(self, session: PsrpSession, powershell: PowerShell, error: BaseException) -> None:
         """Stop and close a pipeline that is not wanted any more; where that fails, the whole session."""
-        broken = not isinstance(error, HvBackupError | CallerError)
+        broken = isinstance(error, ConnectionLost) or not isinstance(error, HvBackupError | CallerError)
         if not broken:
             try:
                 _stop(powershell)
@@ -225,10 +231,7 @@ def _converse(session: PsrpSession, powershell: PowerShell, exchange: Exchange) 
     if frames is None and not exchange.wants_frames:
         _drain(session, powershell, reception, watch)
         return
-
-    def progress(record: ProgressRecord) -> None:
-        reception.progress(record.activity or "", record.description or "", record.percent_complete)
-
+    progress = partial(_progress, reception)
     if frames is None:
         texts = receive_frames(powershell, reception.frame, watch=watch, on_progress=progress, poll=session.poll)
     else:
@@ -271,8 +274,7 @@ def _deliver(powershell: PowerShell, reception: Reception) -> None:
     for item in items:
         reception.output(item)
     for record in streams.progress:
-        if record.progress_type is None or record.progress_type.value != ProgressRecordType.COMPLETED:
-            reception.progress(record.activity or "", record.description or "", record.percent_complete)
+        _progress(reception, record)
     errors = list(streams.error)
     for stream in (
         streams.progress, streams.error, streams.warning, streams.verbose, streams.debug, streams.information,
@@ -283,6 +285,12 @@ def _deliver(powershell: PowerShell, reception: Reception) -> None:
         reception.failed(str(last.fq_error or ""), str(last))
     for error in errors:
         reception.error(str(error))
+
+
+def _progress(reception: Reception, record: ProgressRecord) -> None:
+    """Hand a progress record on; the one that only takes the bar away is left out."""
+    if record.progress_type is None or record.progress_type.value != ProgressRecordType.COMPLETED:
+        reception.progress(record.activity or "", record.description or "", record.percent_complete)
 
 
 def _stop(powershell: PowerShell) -> None:

@@ -1,0 +1,3 @@
+[CmdletBinding()]
+param([Parameter(Mandatory)] [string] $Request)
+'Welcome to this host'
