@@ -34,6 +34,7 @@ class VhdxBlockCheck:
             return [f"the file is {self._disk.file.size} bytes long; no VHDX is"]
         for region in (*self._disk.regions.values(), vhdx_layout.Region(0, MIB)):
             self._take(region.offset, region.length)
+            self.end = max(self.end, region.offset + region.length)
         if self._disk.header.log_length:
             self._take(self._disk.header.log_offset, self._disk.header.log_length)
         for first, page in self._disk.bat_pages():

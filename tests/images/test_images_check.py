@@ -17,6 +17,7 @@ from hvbackup.images.vhd_writer import VhdParent, create_vhd
 from hvbackup.images.vhdx_layout import MIB, with_checksum
 from hvbackup.images.writer import PartialBlock, VhdxParent, create_vhdx
 
+QemuImg: TypeAlias = Callable[..., str]
 Sample: TypeAlias = Callable[[str], Path]
 BAT = 3 * MIB
 DISK_ID = "0fd4ba5c-3b1f-4d8f-8a6c-2a8a4bb0b5a1"
@@ -78,6 +79,30 @@ def test_images_of_hyper_v_have_no_problems(sample: Sample, name: str) -> None:
     assert report.problems == ()
     assert report.notes == ()
     assert report.type == ("fixed" if name.startswith("fixed") else "dynamic")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("vhdx", "subformat=dynamic"),
+        ("vhdx", "subformat=dynamic,block_size=256M,log_size=4M"),
+        ("vhdx", "subformat=fixed"),
+        ("vpc", "subformat=dynamic"),
+        ("vpc", "subformat=fixed,force_size=on"),
+    ],
+)
+@pytest.mark.parametrize("content", [b"", b"x" * 70_000])
+def test_images_of_qemu_have_no_problems(
+    qemu_img: QemuImg, tmp_path: Path, kind: str, options: str, content: bytes
+) -> None:
+    (tmp_path / "raw").write_bytes(content.ljust(9 * MIB, b"\0"))
+    qemu_img("convert", "-f", "raw", "-O", kind, "-o", options, tmp_path / "raw", tmp_path / "image")
+
+    with FileSource(tmp_path / "image") as source:
+        report = check_image(source)
+
+    assert report.problems == report.notes == ()
+    assert report.needed_size_bytes <= report.file_size_bytes
 
 
 def test_a_dirty_log_is_noted_and_is_no_problem(sample: Sample) -> None:

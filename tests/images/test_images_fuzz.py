@@ -6,10 +6,12 @@ import random
 import struct
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -23,6 +25,7 @@ from hvbackup.images.source import BytesSource
 from hvbackup.images.vhd_writer import VhdParent, create_vhd
 from hvbackup.images.vhdx_layout import MIB
 from hvbackup.images.writer import Block, PartialBlock, VhdxParent, create_vhdx
+from hvbackup.simulator.small_disk import small_disk_blocks
 
 GUID = "0fd4ba5c-3b1f-4d8f-8a6c-2a8a4bb0b5a1"
 #: Numbers that break arithmetic.
@@ -175,6 +178,62 @@ def test_tampered_images_take_little_memory(images: dict[str, bytes], name: str)
         tracemalloc.stop()
 
     assert peak < 100 * MIB
+
+
+def _tables() -> Iterator[bytes]:
+    """A GPT and an MBR with logical partitions, on small disks."""
+    small = dict(small_disk_blocks(1))
+    yield small[0][: 64 * 512].ljust(MIB, b"\0")
+    disk = bytearray(MIB)
+    for place, entries in ((0, [(7, 8, 8), (5, 100, 900)]), (100, [(7, 1, 9), (5, 50, 9)]), (150, [(0x83, 2, 7)])):
+        for number, (kind, first, count) in enumerate(entries):
+            struct.pack_into("<B3xB3xII", disk, place * 512 + 446 + 16 * number, 0, kind, first, count)
+        disk[place * 512 + 510 : place * 512 + 512] = b"\x55\xaa"
+    yield bytes(disk)
+
+
+@pytest.mark.parametrize("rounds", [300, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_tampered_partition_tables_give_an_image_error_or_an_answer(rounds: int) -> None:
+    for table in _tables():
+        for seed in range(rounds):
+            chance = random.Random(seed)  # noqa: S311 - test data
+            source = TamperedSource(table)
+            for _ in range(chance.randint(1, 4)):
+                place = chance.choice(((446, 66), (512, 92), (1024, 256), (51200 + 446, 66), (76800 + 446, 66)))
+                _tamper(chance, source, *place, "little")
+            if chance.random() < 0.8:  # checksums that are right, of nonsense
+                header = bytearray(source.read_at(512, 512))
+                count, size = struct.unpack_from("<II", header, 80)
+                entries = source.read_at(1024, min(count * size, MIB))
+                struct.pack_into("<I", header, 88, zlib.crc32(entries))
+                struct.pack_into("<I", header, 16, 0)
+                struct.pack_into("<I", header, 16, zlib.crc32(header[: struct.unpack_from("<I", header, 12)[0]]))
+                source.patch(512, bytes(header))
+            with suppress(ImageError):
+                assert read_partitions(source).style in ("gpt", "mbr", "none")
+
+
+@pytest.mark.parametrize("rounds", [60, pytest.param(4000, marks=pytest.mark.slow)])
+def test_tampered_logs_give_an_image_error_or_an_answer(images: dict[str, bytes], rounds: int) -> None:
+    writes = b"".join(
+        struct.pack("<4s4x8sQQ", kind, (4096).to_bytes(8, "little"), 4 * MIB + 4096 * n, 5)
+        for n, kind in enumerate((b"desc", b"zero", b"desc"))
+    )
+    data = struct.pack("<4sI", b"data", 0) + b"d" * 4084 + struct.pack("<I", 5)
+    head = struct.pack("<4sIIIQI4x", b"loge", 0, 3 * 4096, 0, 5, 3) + UUID(GUID).bytes_le
+    head += struct.pack("<QQ", 5 * MIB, 7 * MIB) + writes
+    entry = head.ljust(4096, b"\0") + data + data
+    for seed in range(rounds):
+        chance = random.Random(seed)  # noqa: S311 - test data
+        source = TamperedSource(images["dynamic"])
+        guid = UUID(GUID)
+        header = vhdx_layout.Header(9, guid, guid, guid, MIB, MIB)
+        source.patch(0x20000, vhdx_layout.pack_header(header))
+        tampered = TamperedSource(entry)
+        for _ in range(chance.randint(0, 2)):
+            _tamper(chance, tampered, *chance.choice(((8, 150), (4096, 8), (8192, 8))), "little")
+        source.patch(MIB, vhdx_layout.with_checksum(tampered.read_at(0, len(entry))))
+        _exercise(source)
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 511, 512, 513, 1024, 1536, 65536, 70000, 131072, 200000, 1000000, MIB])
