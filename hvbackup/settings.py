@@ -64,6 +64,8 @@ class BackupSettings(_Section, frozen=True, kw_only=True):
     lanes: int | None = None
     compress: bool | None = None
     grouping: str | None = None
+    create_attempts: int | None = None
+    longest_wait_seconds: float | None = None
     host_component: bool | None = None
 
 

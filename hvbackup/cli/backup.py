@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 @click.option("--lanes", type=click.IntRange(1, 8), help="Reading connections for each VM. Default: 2.")
 @click.option("--compress/--no-compress", default=None, help="Compress on the host. Default: yes.")
 @click.option("--shadow-set", "grouping", type=click.Choice(["each", "shared"]), help="Default: each VM its own.")
+@click.option(
+    "--attempts", "create_attempts", type=click.IntRange(1, 10), help="Tries to create a shadow set. Default: 3."
+)
+@click.option(
+    "--longest-wait",
+    "longest_wait_seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Between two tries. Default: 120; VSS wants 600 after time-outs and vetoes.",
+)
 @click.option("--host-component/--no-host-component", default=None, help="Keep the host's own configuration too.")
 @click.option("--tag", "tags", multiple=True, help="Kept in the restore points.")
 @click.option("--rerun", metavar="RUN", help="Only the failed jobs of a run (its id, or `last`).")

@@ -32,6 +32,7 @@ from hvbackup.models import JobStatus
 from hvbackup.remote.session import Transport
 from hvbackup.repository.lease import Lease
 from hvbackup.repository.repository import Repository
+from hvbackup.vss.retry import RetryPolicy
 from hvbackup.vss.session import (
     ShadowSetRequest,
     create_shadow_set,
@@ -209,6 +210,9 @@ class _Run:
                 request,
                 scratch=scratch,
                 marker=marker(self._id, "backup"),
+                policy=RetryPolicy(
+                    attempts=self._request.create_attempts, longest_wait_seconds=self._request.longest_wait_seconds
+                ),
                 events=self._events,
                 cancel=self._cancel,
             )

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from hvbackup.errors import ConnectionLost, SourceChanged
 from hvbackup.events import Cancellation, EventSink, Progress
+from hvbackup.jobs.job_lanes import JobLanes
 from hvbackup.models import Model
-from hvbackup.remote.fanout import Lanes, hash_blocks, read_blocks
-from hvbackup.remote.session import Transport
+from hvbackup.remote.fanout import hash_blocks, read_blocks
 from hvbackup.repository.seams import FileWriter, Grid
 
 #: Blocks named to the repository at a time, and read in one call.
@@ -66,8 +66,7 @@ class FileCopy:
 
     def __init__(
         self,
-        hashing: Transport,
-        reading: Lanes,
+        lanes: JobLanes,
         file: FileToCopy,
         writer: FileWriter,
         *,
@@ -75,8 +74,7 @@ class FileCopy:
         events: EventSink,
         cancel: Cancellation,
     ) -> None:
-        self._hashing = hashing
-        self._reading = reading
+        self._lanes = lanes
         self._file = file
         self._writer = writer
         self._compress = compress
@@ -124,7 +122,7 @@ class FileCopy:
 
     def _hash_rest(self) -> None:
         summary = hash_blocks(
-            self._hashing,
+            self._lanes.control,
             self._file.path,
             self._take_hashes,
             block_size=self._file.grid.block_size,
@@ -199,11 +197,11 @@ class FileCopy:
         def read_rest() -> None:
             waiting[:] = sorted(left)
             read_blocks(
-                self._reading.transport,
+                self._lanes.reader,
                 self._file.path,
                 [self._locate(block) for block in waiting],
                 take,
-                lanes=self._reading,
+                lanes=self._lanes.reading,
                 compress=self._compress,
                 cancel=self._cancel,
                 events=None,

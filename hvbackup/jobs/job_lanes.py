@@ -12,16 +12,22 @@ from hvbackup.remote.session import Transport
 
 
 class JobLanes:
-    """What one job at work needs: a lane that hashes and controls, and lanes that read."""
+    """What one job at work needs.
+
+    Attributes:
+        control: Asks, creates shadow sets, hashes.
+        reader: Reads blocks; the first of `reading`.
+        reading: Up to as many lanes as the request allows, opened when there is much to read.
+    """
 
     def __init__(self, transport: Transport, reading: int) -> None:
         self.control = transport.lane()
-        self._reader = transport.lane()
-        self.reading = Lanes(self._reader, reading)
+        self.reader = transport.lane()
+        self.reading = Lanes(self.reader, reading)
 
     def close(self) -> None:
         """Close all of them; what is broken already does not matter."""
-        for close in (self.reading.close, self._reader.close, self.control.close):
+        for close in (self.reading.close, self.reader.close, self.control.close):
             with suppress(HvBackupError):
                 close()
 

@@ -30,6 +30,8 @@ class BackupRequest(Model, frozen=True, kw_only=True):
         lanes: Connections that read blocks at the same time, for each job.
         compress: Let the host compress blocks before they travel.
         grouping: How VMs share shadow sets.
+        create_attempts: How often creating a shadow set is tried when VSS says that it may work later.
+        longest_wait_seconds: What needs a longer wait than this is not tried again (time-outs and vetoes want 600).
         host_component: Put the host's own Hyper-V configuration (the writer's Host Component) into each point too.
         tags: Kept in each restore point.
     """
@@ -42,6 +44,8 @@ class BackupRequest(Model, frozen=True, kw_only=True):
     lanes: int = 2
     compress: bool = True
     grouping: Grouping = Grouping.EACH
+    create_attempts: int = 3
+    longest_wait_seconds: float = 120.0
     host_component: bool = False
     tags: tuple[str, ...] = ()
 

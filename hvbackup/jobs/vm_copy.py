@@ -150,8 +150,7 @@ class VmCopy:
             modified_at=file.modified_at,
         )
         totals = FileCopy(
-            self._lanes.control,
-            self._lanes.reading,
+            self._lanes,
             FileToCopy(path=file.shadow_path, label=file.source, size_bytes=file.size_bytes, grid=grid),
             target,
             compress=self._compress,
@@ -168,7 +167,7 @@ class VmCopy:
         for file in files:
             if file.kind != "disk":
                 continue
-            source = HostSource(self._lanes.reading.transport, file.shadow_path, file.size_bytes)
+            source = HostSource(self._lanes.reader, file.shadow_path, file.size_bytes)
             sources[file.source.lower()] = source
             found = check_disk(source)
             self._refuse_broken(found, file.source)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+from hvbackup.jobs.host import Host
 from hvbackup.models import (
     VSS_SERVICE_ID,
     Component,
@@ -24,6 +27,14 @@ from hvbackup.models import (
     Vm,
     Volume,
 )
+from hvbackup.remote.connect import open_transport
+from hvbackup.remote.options import ConnectionOptions
+from hvbackup.repository.repository import Repository
+from hvbackup.secrets import Secret
+from hvbackup.simulator.builder import build_host
+from hvbackup.simulator.simulated_host import ServedHost, serve_host
+from hvbackup.simulator.vm_specs import VmSpec
+from hvbackup.simulator.volumes import local_path
 
 C = r"\\?\Volume{11111111-0000-0000-0000-000000000000}" + "\\"
 D = r"\\?\Volume{22222222-0000-0000-0000-000000000000}" + "\\"
@@ -137,3 +148,75 @@ def make_point() -> Callable[..., RestorePoint]:
         return RestorePoint(**{**defaults, **fields})
 
     return make
+
+
+class Site(NamedTuple):
+    """A simulated host that answers over WinRM, a connection to it, a repository, and where the state of jobs is."""
+
+    served: ServedHost
+    host: Host
+    repository: Repository
+    state: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which the simulated host's drives are."""
+        return self.served.host.folder
+
+    def connect(self) -> Host:
+        """Another connection, as another process of this machine would make it."""
+        return connect_to(self.served, self.state)
+
+    def windows_file(self, path: str) -> Path:
+        """The file behind a Windows path of the host."""
+        return local_path(self.folder, path)
+
+    def leftovers(self) -> tuple[int, int, int]:
+        """How many scratch folders, shadow copies and mounted disks are on the host."""
+        record = self.served.host.read()
+        runs = self.windows_file(record.machine.scratch_root)
+        scratch = len(list(runs.iterdir())) if runs.exists() else 0
+        return scratch, len(record.shadow_copies), len(record.mounted)
+
+
+def connect_to(served: ServedHost, state: Path) -> Host:
+    options = ConnectionOptions(
+        host="127.0.0.1",
+        port=served.server.port,
+        username=served.ready.username,
+        password=Secret(served.ready.password),
+        auth="basic",
+        ca_file=served.ready.ca_file,
+    )
+    return Host(open_transport(options), state_folder=state)
+
+
+MakeSite = Callable[..., Site]
+
+DEFAULT_VMS = (
+    VmSpec(key="web01", name="web01"),
+    VmSpec(key="db01", name="db01", disks=("D", "E")),
+    VmSpec(key="legacy", name="legacy", generation=1, scsi=False),
+)
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeSite]:
+    """Make a site with the VMs given; everything is stopped at the end of the test."""
+    monkeypatch.setenv("HVBACKUP_STATE_DIR", str(tmp_path / "state"))
+    with ExitStack() as stack:
+
+        def make(vms: Sequence[VmSpec] = DEFAULT_VMS, *, profile: str = "demo") -> Site:
+            build_host(tmp_path / "host", profile=profile, vms=list(vms))
+            served = stack.enter_context(serve_host(tmp_path / "host"))
+            host = stack.enter_context(connect_to(served, tmp_path / "state"))
+            repository = stack.enter_context(Repository.init(tmp_path / "repository", passphrase=None))
+            return Site(served, host, repository, tmp_path / "state")
+
+        yield make
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A host with an Online VM, one on two volumes, and a running Offline one."""
+    return make_site()
