@@ -185,6 +185,8 @@ class ConnectionIdentity:
             raise SealBroken("no security context on this connection")
         plain = b""
         parts = [part for part in _BOUNDARY.split(body) if part]
+        if len(parts) < 2:
+            raise SealBroken("no encrypted part")
         try:
             for part in parts[1::2]:
                 data = part.removeprefix(_OCTET_STREAM)

@@ -118,19 +118,18 @@ class PythonEngine:
 
     def run_script(self, name: str, request: object, channel: Channel) -> None:
         """Run the handler of a script and write its one JSON answer."""
-        warnings: list[str] = []
         try:
             context = HandlerContext(name, _decode_request(name, request), channel)
-            warnings = context.warnings
-            handler = self._handlers.get(name, _no_handler)
-            text = _dump({"contract": _CONTRACT, "ok": True, "data": handler(context), "warnings": warnings})
+            data = self._handlers.get(name, _no_handler)(context)
+            text = _dump({"contract": _CONTRACT, "ok": True, "data": data, "warnings": context.warnings})
         except (Stopped, TerminatingError):
             raise
         except HostError as error:
             stack = f"at <ScriptBlock>, {name}.ps1"
-            text = _refusal(error.error_id, error.message, error.details, stack, warnings)
+            text = _refusal(error.error_id, error.message, error.details, "InvalidOperation", stack)
         except Exception as error:  # noqa: BLE001 - the client must get an answer, whatever a handler does
-            text = _refusal("Unexpected", f"{type(error).__name__}: {error}", None, traceback.format_exc(), warnings)
+            message = f"{type(error).__name__}: {error}"
+            text = _refusal("Unexpected", message, None, "NotSpecified", traceback.format_exc())
         channel.write_output(text)
 
     def _run_plain(self, statement: Statement, channel: Channel) -> None:
@@ -165,10 +164,11 @@ def _decode_request(name: str, request: object) -> dict[str, Any]:
     return decoded
 
 
-def _refusal(error_id: str, message: str, details: object, stack: str, warnings: list[str]) -> str:
-    error = {"id": error_id, "message": message, "details": details, "category": "NotSpecified", "stack": stack}
-    return _dump({"contract": _CONTRACT, "ok": False, "error": error, "warnings": warnings})
+def _refusal(error_id: str, message: str, details: object, category: str, stack: str) -> str:
+    error = {"id": error_id, "message": message, "details": details, "category": category, "stack": stack}
+    return _dump({"contract": _CONTRACT, "ok": False, "error": error})
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    """Return JSON of one line of ASCII, as `ConvertTo-HvbJson` of the prelude makes it."""
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":"))

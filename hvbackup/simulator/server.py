@@ -90,6 +90,7 @@ class WSManServer(ThreadingHTTPServer):
         self._requests = 0
         self._connections: dict[socket.socket, ServerCertificate | None] = {}
         self._connections_lock = threading.Lock()
+        self._stopping = False
         self._engine = PythonEngine(handlers or {}, load_scripts(scripts or _installed_scripts()))
         register_builtins(self._engine, computer_name)
         try:
@@ -174,20 +175,35 @@ class WSManServer(ThreadingHTTPServer):
         assert isinstance(request, socket.socket)  # noqa: S101 - for the type checker: TCP only
         connection, certificate = request, None
         try:
+            self._remember(connection, None)
             if self._authority is not None:
                 certificate = self._authority.server(CertificateKind(self.faults.certificate))
                 request.settimeout(_HANDSHAKE_SECONDS)
                 connection = certificate.context.wrap_socket(request, server_side=True)
                 connection.settimeout(None)
-            with self._connections_lock:
-                self._connections[connection] = certificate
+                self._remember(connection, certificate, instead_of=request)
             self.finish_request(connection, client_address)
         except OSError:
             pass  # A client that hangs up, or that does not trust the certificate: no news.
         finally:
             with self._connections_lock:
+                self._connections.pop(request, None)
                 self._connections.pop(connection, None)
             self.shutdown_request(connection)
+
+    def _remember(
+        self,
+        connection: socket.socket,
+        certificate: ServerCertificate | None,
+        *,
+        instead_of: socket.socket | None = None,
+    ) -> None:
+        with self._connections_lock:
+            if instead_of is not None:
+                self._connections.pop(instead_of, None)
+            if self._stopping:
+                raise ConnectionAbortedError("the server is stopping")
+            self._connections[connection] = certificate
 
     @property
     def has_connections(self) -> bool:
@@ -211,8 +227,10 @@ class WSManServer(ThreadingHTTPServer):
             return
         self.shutdown()
         self._thread.join()
-        self.service.close()
+        with self._connections_lock:
+            self._stopping = True
         self.drop_connections()
+        self.service.close()
         self.server_close()
         self._folder.cleanup()
 

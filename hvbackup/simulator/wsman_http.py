@@ -60,7 +60,7 @@ class Connection(BaseHTTPRequestHandler):
         try:
             self.connection.settimeout(self.server.faults.idle_close)
             super().handle_one_request()
-        except (ConnectionError, ssl.SSLError, TimeoutError, ValueError):
+        except (ConnectionError, ssl.SSLError, TimeoutError):
             # The client has gone, or `server.stop` has closed the connection: there is nobody to tell.
             self.close_connection = True
 

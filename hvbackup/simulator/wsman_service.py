@@ -7,14 +7,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from pybase64 import b64decode, b64encode
 
 from hvbackup.simulator.faults import Denial, Faults
+from hvbackup.simulator.wsman_answers import describe_shell, receive_answer
 from hvbackup.simulator.wsman_envelope import (
     ACCESS_DENIED,
-    COMMAND_STATE,
     NAMESPACES,
     NOT_FOUND,
     NOT_SUPPORTED,
@@ -126,7 +126,7 @@ class Service:
             f"<x:ResourceCreated><a:Address>{escape(self.address)}</a:Address><a:ReferenceParameters>"
             f"<w:ResourceURI>{escape(request.resource_uri)}</w:ResourceURI><w:SelectorSet>"
             f'<w:Selector Name="ShellId">{escape(shell_id)}</w:Selector></w:SelectorSet></a:ReferenceParameters>'
-            f"</x:ResourceCreated>{_describe(shell)}"
+            f"</x:ResourceCreated>{describe_shell(shell)}"
         ).encode()
 
     def _maker(self, uri: str) -> ShellMaker:
@@ -150,7 +150,7 @@ class Service:
                 f"<cfg:MaxEnvelopeSizekb>{self.limits.envelope // 1024}</cfg:MaxEnvelopeSizekb>"
                 "<cfg:MaxTimeoutms>60000</cfg:MaxTimeoutms></cfg:Config>"
             ).encode()
-        return _describe(self._find(request)).encode()
+        return describe_shell(self._find(request)).encode()
 
     def _enumerate(self, request: Request, _user: str) -> bytes:
         if request.resource_uri.endswith("/Command"):
@@ -164,7 +164,7 @@ class Service:
                 for command in list(shell.commands)
             )
         else:
-            items = "".join(_describe(shell) for shell in self.shells)
+            items = "".join(describe_shell(shell) for shell in self.shells)
         return (
             f'<n:EnumerateResponse xmlns:n="{NAMESPACES["n"]}"><n:EnumerationContext/><w:Items>{items}</w:Items>'
             "<w:EndOfSequence/></n:EnumerateResponse>"
@@ -241,7 +241,7 @@ class Service:
         queue = shell.output_of(command_id)
         room = (min(request.max_envelope, self.limits.envelope) - _ENVELOPE_OVERHEAD) // 4 * 3
         taken = self._wait_for_output(shell, queue, request.timeout, max(room, 1024))
-        return _receive_answer(taken[0], taken[1], command_id, queue.exit_code)
+        return receive_answer(taken[0], taken[1], command_id, queue.exit_code)
 
     def _wait_for_output(
         self, shell: Shell, queue: OutputQueue, timeout: float, room: int
@@ -267,36 +267,6 @@ class Service:
                 "The I/O operation has been aborted because of either a thread exit or an application request.",
             )
         return taken
-
-
-def _receive_answer(chunks: list[tuple[str, bytes]], done: bool, command_id: str | None, exit_code: int) -> bytes:
-    attribute = f" CommandId={quoteattr(command_id)}".encode() if command_id else b""
-    parts = [b"<rsp:ReceiveResponse>"]
-    for stream, data in chunks:
-        name = stream.encode()
-        parts += [b'<rsp:Stream Name="', name, b'"', attribute, b">", b64encode(data), b"</rsp:Stream>"]
-    if command_id:
-        state = (COMMAND_STATE + ("Done" if done else "Running")).encode()
-        if done:
-            parts += [b'<rsp:Stream Name="stdout"', attribute, b' End="true"/>']
-        parts += [b"<rsp:CommandState", attribute, b' State="', state, b'"']
-        parts.append(b"><rsp:ExitCode>%d</rsp:ExitCode></rsp:CommandState>" % exit_code if done else b"/>")
-    parts.append(b"</rsp:ReceiveResponse>")
-    return b"".join(parts)
-
-
-def _describe(shell: Shell) -> str:
-    now = time.monotonic()
-    state = "Disconnected" if shell.disconnected.is_set() else "Connected"
-    return (
-        f'<rsp:Shell xmlns:rsp="{NAMESPACES["rsp"]}"><rsp:ShellId>{escape(shell.id)}</rsp:ShellId>'
-        f"<rsp:ResourceUri>{escape(shell.uri)}</rsp:ResourceUri><rsp:Owner>{escape(shell.owner)}</rsp:Owner>"
-        f"<rsp:ClientIP>127.0.0.1</rsp:ClientIP><rsp:IdleTimeOut>{escape(shell.idle_timeout)}</rsp:IdleTimeOut>"
-        f"<rsp:InputStreams>{escape(shell.input_streams)}</rsp:InputStreams>"
-        f"<rsp:OutputStreams>{escape(shell.output_streams)}</rsp:OutputStreams><rsp:State>{state}</rsp:State>"
-        f"<rsp:ShellRunTime>P0DT0H0M{now - shell.born:.0f}S</rsp:ShellRunTime>"
-        f"<rsp:ShellInactivity>P0DT0H0M{now - shell.used:.0f}S</rsp:ShellInactivity></rsp:Shell>"
-    )
 
 
 def _command_id(text: str | None) -> str | None:

@@ -84,8 +84,8 @@ def register_plain(register: Callable[[str, PlainFunction], object]) -> None:
             call.channel.write_bytes(b"x" * int(call.match[2]))
 
     def count(call: PlainCall) -> None:
-        items = list(call.channel.input())
-        call.channel.write_output(f"{len(items)} {sum(len(item) for item in items)}")
+        sizes = [len(item) for item in call.channel.input()]
+        call.channel.write_output(f"{len(sizes)} {sum(sizes)}")
 
     def copy(call: PlainCall) -> None:
         for item in call.channel.input():

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ssl
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import spnego
 import winrm
-from front_clients import StartServer, client_options, connected, opened_pool, run
+from front_clients import PASSWORD, StartServer, client_options, connected, opened_pool, run
+from hypothesis import given
+from hypothesis import strategies as st
 from pypsrp.exceptions import AuthenticationError
 from pypsrp.powershell import RunspacePool
 from pypsrp.wsman import WSMan
 
-from hvbackup.simulator.authentication import ConnectionIdentity, SealBroken
+from hvbackup.simulator.authentication import METHODS, Accounts, ConnectionIdentity, SealBroken
 from hvbackup.simulator.server import WSManServer
 
 IDENTIFY = (
@@ -179,3 +185,35 @@ def test_the_servers_certificate_is_checked_by_name(start_server: StartServer) -
     connection.request("GET", "/wsman")
     assert connection.getresponse().status == 405
     connection.close()
+
+
+@given(scheme=st.sampled_from(["Negotiate", "NTLM"]), token=st.binary(max_size=120), real_start=st.booleans())
+def test_whatever_is_no_token_is_refused(scheme: str, token: bytes, real_start: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        accounts = Accounts({"Administrator": PASSWORD}, Path(folder))
+        identity = ConnectionIdentity(accounts, METHODS, None)
+        start = b"NTLMSSP\x00\x03\x00\x00\x00" if real_start else b""
+        for value in (start + token, token):
+            text = base64.b64encode(value).decode()
+            assert identity.authenticate(f"{scheme} {text}", None).user is None
+
+
+@given(body=st.binary(max_size=200))
+def test_whatever_is_no_sealed_message_is_broken(body: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        identity = _logged_on(Accounts({"Administrator": PASSWORD}, Path(folder)))
+        parts = b"--Encrypted Boundary\r\nhead\r\n--Encrypted Boundary\r\n" + body
+        with pytest.raises(SealBroken):
+            identity.unseal(parts)
+
+
+def _logged_on(accounts: Accounts) -> ConnectionIdentity:
+    client = spnego.client("Administrator", PASSWORD, protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
+    identity = ConnectionIdentity(accounts, METHODS, None)
+    token = client.step()
+    while identity.user is None:
+        assert token is not None
+        verdict = identity.authenticate(f"NTLM {base64.b64encode(token).decode()}", None)
+        if verdict.challenges:
+            token = client.step(base64.b64decode(verdict.challenges[0].partition(" ")[2]))
+    return identity

@@ -71,8 +71,9 @@ def test_an_error_of_the_host_becomes_a_refusing_answer(server: WSManServer) -> 
     assert answer["error"]["id"] == "VmNotFound"
     assert answer["error"]["message"] == "no such VM"
     assert answer["error"]["details"] == {"id": "x"}
-    assert isinstance(answer["error"]["category"], str)
+    assert answer["error"]["category"] == "InvalidOperation"
     assert isinstance(answer["error"]["stack"], str)
+    assert sorted(answer) == ["contract", "error", "ok"]
 
 
 def test_a_mistake_in_a_handler_becomes_an_answer_too(server: WSManServer) -> None:
