@@ -6,7 +6,7 @@ import re
 
 from hvbackup.models import HYPERV_WRITER_ID, Component, FileSpec, Method, Writer
 from hvbackup.vss import shapes
-from hvbackup.vss.findings import ListedShadowCopy
+from hvbackup.vss.findings import ListedProvider, ListedShadowCopy
 from hvbackup.vss.health import is_healthy
 from hvbackup.vss.names import HYPERV_WRITER_NAME, read_caption
 
@@ -270,3 +270,26 @@ class ShadowBlock:
             provider_id=found.get("provider_id"),
             original_count=int(found["count"]) if "count" in found else None,
         )
+
+
+class ProviderBlock:
+    """A provider: `* ProviderID: {guid}` and indented lines without bullets: type, name, version, class id."""
+
+    def __init__(self, provider_id: str) -> None:
+        self.id = provider_id
+        self._values: list[str] = []
+
+    def take(self, body: str) -> bool:
+        """Take a line; return False when it does not belong here."""
+        field = shapes.FIELD.match(body)
+        if field is None or len(self._values) == 4 or (not self._values and "VSS_PROV_" not in body):
+            return False
+        self._values.append((field[2] or "").strip())
+        return True
+
+    def build(self) -> ListedProvider | None:
+        """The provider; None when its type did not follow, so that it was something else."""
+        if not self._values:
+            return None
+        kind, name, version = (*self._values, "", "")[:3]
+        return ListedProvider(id=self.id, name=name, type=kind.split()[-1], version=version)

@@ -30,6 +30,15 @@ class ListedShadowCopy(Model, frozen=True, kw_only=True):
     original_count: int | None = None
 
 
+class ListedProvider(Model, frozen=True, kw_only=True):
+    """A provider, as LIST PROVIDERS describes it; `type` is its constant, such as `VSS_PROV_SYSTEM`."""
+
+    id: str
+    name: str = ""
+    type: str = ""
+    version: str = ""
+
+
 class Exclusion(Model, frozen=True, kw_only=True):
     """Something that was left out of a backup, as verbose mode reports it.
 
@@ -108,6 +117,7 @@ class Transcript(Model, frozen=True, kw_only=True):
     writers_listed: tuple[int, ...] = ()
     captions: tuple[ListedCaption, ...] = ()
     shadow_copies: tuple[ListedShadowCopy, ...] = ()
+    providers: tuple[ListedProvider, ...] = ()
     aliases: dict[str, str] = msgspec.field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
     listed_count: int | None = None

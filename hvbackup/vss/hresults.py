@@ -206,6 +206,12 @@ _entry(
     "Report it with the transcript: volumes are chosen from the VM's files.",
 )
 _entry(
+    0x800423F1,
+    "VSS_E_WRITERERROR_OUTOFRESOURCES",
+    "The writer had not enough memory or other resources.",
+    "Free memory on the host, or back up fewer VMs at a time.",
+)
+_entry(
     0x800423F2,
     "VSS_E_WRITERERROR_TIMEOUT",
     "The time between freeze and thaw was over before the writer was done.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from hvbackup.models import HYPERV_WRITER_ID, FileSpec, Method, Model, Writer
 from hvbackup.vss.decoding import decode_bytes
-from hvbackup.vss.findings import Deletion, Exclusion, Exposure, Failure, ListedShadowCopy, Transcript
+from hvbackup.vss.findings import Deletion, Exclusion, Exposure, Failure, ListedProvider, ListedShadowCopy, Transcript
 from hvbackup.vss.hresults import described, meaning_of
 from hvbackup.vss.names import HOST_COMPONENT
 from hvbackup.vss.transcript import parse_transcript
@@ -58,8 +58,8 @@ class TranscriptReport(Model, frozen=True, kw_only=True):
     """Everything that a saved output shows.
 
     Attributes:
-        kinds: What it holds: `writers`, `status`, `vssadmin`, `backup`, `deletion`, `captions`; empty when nothing was
-            recognised.
+        kinds: What it holds: `writers`, `status`, `vssadmin`, `backup`, `providers`, `deletion`, `captions`; empty when
+            nothing was recognised.
         writers: All of them, with components and states where they are shown.
         vms: The VMs of the Hyper-V writer, with their methods.
         host_component: Whether the writer lists the host's own configuration.
@@ -73,6 +73,7 @@ class TranscriptReport(Model, frozen=True, kw_only=True):
     host_component: bool = False
     shadow_copies: tuple[ListedShadowCopy, ...] = ()
     listed_count: int | None = None
+    providers: tuple[ListedProvider, ...] = ()
     exposures: tuple[Exposure, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     deleted_count: int | None = None
@@ -100,6 +101,7 @@ def read_transcript(data: bytes, *, code_page: int | None = None) -> TranscriptR
         host_component=any(each.name == HOST_COMPONENT for writer in hyperv for each in writer.components),
         shadow_copies=transcript.shadow_copies,
         listed_count=transcript.listed_count,
+        providers=transcript.providers,
         exposures=transcript.exposures,
         deletions=transcript.deletions,
         deleted_count=transcript.deleted_count,
@@ -117,6 +119,7 @@ def _kinds(transcript: Transcript, states: tuple[Writer, ...]) -> Iterable[str]:
         "status": transcript.statuses,
         "vssadmin": states,
         "backup": transcript.shadow_copies or transcript.exclusions,
+        "providers": transcript.providers,
         "deletion": transcript.deletions,
         "captions": transcript.captions,
     }

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from hvbackup.models import Writer
 from hvbackup.vss import shapes
-from hvbackup.vss.blocks import ShadowBlock, WriterBlock
+from hvbackup.vss.blocks import ProviderBlock, ShadowBlock, WriterBlock
+from hvbackup.vss.exclusions import ExclusionReader
+from hvbackup.vss.failures import FailureReader
 from hvbackup.vss.findings import (
     Deletion,
-    Exclusion,
     Exposure,
-    Failure,
     ListedCaption,
+    ListedProvider,
     ListedShadowCopy,
     Transcript,
 )
-from hvbackup.vss.hresults import BY_NAME
 from hvbackup.vss.kept import Kept, shortened
 from hvbackup.vss.names import read_caption
 
@@ -54,21 +55,20 @@ class TranscriptParser:
         self._counts: Kept[int] = Kept(100)
         self._captions: Kept[ListedCaption] = Kept(10_000)
         self._copies: Kept[ListedShadowCopy] = Kept(5_000)
-        self._exclusions: Kept[Exclusion] = Kept(20_000)
+        self._exclusions = ExclusionReader()
+        self._providers: Kept[ListedProvider] = Kept(200)
         self._deletions: Kept[Deletion] = Kept(5_000)
         self._exposures: Kept[Exposure] = Kept(500)
-        self._failures: Kept[Failure] = Kept(200)
+        self._failures = FailureReader()
         self._unknown: Kept[str] = Kept(500)
         self._aliases: dict[str, str] = {}
         self._listed: int | None = None
         self._deleted: int | None = None
         self._not_ended = False
-        self._block: WriterBlock | ShadowBlock | None = None
+        self._block: WriterBlock | ShadowBlock | ProviderBlock | None = None
         self._block_dropped = 0
         self._copies_since_count = 0
         self._deletions_since_count = 0
-        self._unfinished: Exclusion | None = None
-        self._in_usage = False
         self._maybe_exposed: Exposure | None = None
 
     # ------------------------------------------------------------ lines
@@ -79,30 +79,30 @@ class TranscriptParser:
         text = shapes.without_markdown(line.strip())
         if not text:
             return
-        if self._finish_exclusion(text) or self._take_echo(text) or self._take_head(text):
+        if self._exclusions.take_rest(text) or self._take_echo(text) or self._take_head(text):
             return
         bullet = shapes.BULLET.match(text)
         if bullet is not None:
             self._take_bullet(text, (bullet[1] or "").strip())
             return
-        self._close_block()
-        if self._in_usage and line[:1] in " \t":
-            self._add_to_failure(text)
+        if isinstance(self._block, ProviderBlock) and line[:1] in " \t" and self._block.take(text):
             return
-        self._in_usage = False
-        if not any(take(text) for take in (self._take_result, self._take_failure, self._take_exclusion)):
+        self._close_block()
+        if self._failures.in_usage and line[:1] in " \t":
+            self._failures.take_usage(text)
+            return
+        self._failures.in_usage = False
+        if not any(take(text) for take in (self._take_result, self._take_failure, self._exclusions.take)):
             self._take_other(text)
 
     def finish(self) -> Transcript:
         """Return what the lines show."""
         self._close_block()
-        if self._unfinished is not None:
-            self._exclusions.add(self._unfinished)
-            self._unfinished = None
+        self._exclusions.finish()
         self._exposure_is_unclear()
-        kept = (
-            self._commands, self._writers, self._statuses, self._counts, self._captions, self._copies, self._exclusions,
-            self._deletions, self._exposures, self._failures, self._unknown,
+        kept: tuple[Kept[Any], ...] = (
+            self._commands, self._writers, self._statuses, self._counts, self._captions, self._copies, self._providers,
+            self._deletions, self._exposures, self._unknown, self._exclusions.found, self._failures.found,
         )  # fmt: skip
         return Transcript(
             commands=self._commands.all,
@@ -111,13 +111,14 @@ class TranscriptParser:
             writers_listed=self._counts.all,
             captions=self._captions.all,
             shadow_copies=self._copies.all,
+            providers=self._providers.all,
             aliases=dict(self._aliases),
-            exclusions=self._exclusions.all,
+            exclusions=self._exclusions.found.all,
             listed_count=self._listed,
             deletions=self._deletions.all,
             deleted_count=self._deleted,
             exposures=self._exposures.all,
-            failures=self._failures.all,
+            failures=self._failures.found.all,
             end_backup_missing=self._not_ended,
             unknown=self._unknown.all,
             dropped=sum(each.dropped for each in kept) + self._block_dropped,
@@ -134,7 +135,7 @@ class TranscriptParser:
             self._exposure_is_unclear()
             return True
         self._close_block()
-        self._in_usage = False
+        self._failures.in_usage = False
         command = echo[1].strip()
         alias = shapes.ALIAS_ECHO.fullmatch(command)
         if alias:
@@ -167,13 +168,13 @@ class TranscriptParser:
         elif "=" in star[1][: found.start()]:
             self._block = ShadowBlock(star[1], found[1].lower())
         else:
-            self._unknown.add(shortened(text))
+            self._block = ProviderBlock(found[1].lower())
         return True
 
     def _take_bullet(self, text: str, body: str) -> None:
         if self._block is not None and self._block.take(body):
             return
-        if self._take_hresult(text, body):
+        if self._failures.take_hresult(text, body, self._last_command() or None):
             return
         caption = shapes.CAPTION.match(text)
         if caption:
@@ -196,6 +197,12 @@ class TranscriptParser:
             self._copies_since_count += 1
             if copy.alias:
                 self._alias(copy.alias, copy.id)
+        elif isinstance(block, ProviderBlock):
+            provider = block.build()
+            if provider is None:
+                self._unknown.add(f"* {{{block.id}}}")
+            else:
+                self._providers.add(provider)
 
     # ------------------------------------------------------------ sentences
 
@@ -243,75 +250,11 @@ class TranscriptParser:
     def _take_failure(self, text: str) -> bool:
         if shapes.NOT_ENDED.search(text):
             self._not_ended = True
-        elif call := shapes.COM_CALL.search(text):
-            self._fail("com-call", text, name=call[1])
-        elif shapes.OPERATION_FAILED.search(text):
-            self._fail("operation", text)
-        elif shapes.USAGE.match(text):
-            self._fail("usage", text)
-            self._in_usage = True
-        elif not self._take_hresult(text, text):
-            return False
-        return True
-
-    def _take_hresult(self, text: str, body: str) -> bool:
-        """`- Returned HRESULT: 80042306`, `- Error text: VSS_E_...`, or either in some other text."""
-        field, other = shapes.HRESULT_FIELD.match(body), shapes.ANY_HRESULT.search(body)
-        name = shapes.ERROR_NAME.search(body)
-        if not (field or other or name):
-            return False
-        digits = field or other
-        hresult = int(digits[1], 16) if digits else BY_NAME.get(name[1] if name else "")
-        last = self._failures.last
-        if last is not None and last.kind == "operation" and (last.hresult is None or last.name is None):
-            merged = Failure(
-                kind=last.kind,
-                text=f"{last.text} / {shortened(text)}",
-                hresult=last.hresult if last.hresult is not None else hresult,
-                name=last.name or (name[1] if name else None),
-                command=last.command,
-            )
-            self._failures.replace_last(merged)
-        else:
-            kind = "operation" if field and text.startswith("-") else "message"
-            self._fail(kind, text, hresult=hresult, name=name[1] if name else None)
-        return True
-
-    def _take_exclusion(self, text: str) -> bool:
-        component = shapes.COMPONENT_EXCLUDED.match(text)
-        writer = shapes.WRITER_EXCLUDED.match(text)
-        if component:
-            path, name = (component[1], component[2]) if component[1] else (component[4], component[3])
-            found = Exclusion(writer=name, component=path, volume=_volume_in(text, after=path), text=shortened(text))
-        elif writer:
-            found = Exclusion(writer=writer[1], text=shortened(text))
-        else:
-            return False
-        if text.endswith("."):
-            self._exclusions.add(found)
-        else:
-            self._unfinished = found
-        return True
-
-    def _finish_exclusion(self, text: str) -> bool:
-        """The second line of a sentence that began on the line before."""
-        found, self._unfinished = self._unfinished, None
-        if found is None:
-            return False
-        starts_anew = text.startswith(("*", "->", "-", "+")) or '"' in text
-        volume = None if starts_anew else _volume_in(text)
-        if volume is None:
-            self._exclusions.add(found)
-            return False
-        self._exclusions.add(
-            Exclusion(
-                writer=found.writer,
-                component=found.component,
-                volume=volume,
-                text=f"{found.text} {shortened(text)}",
-            )
-        )
-        return True
+            return True
+        failed = self._failures.take(text, self._last_command() or None)
+        if failed:
+            self._exposure_is_unclear()
+        return failed
 
     def _take_other(self, text: str) -> None:
         if shapes.KNOWN.match(text):
@@ -344,21 +287,3 @@ class TranscriptParser:
     def _alias(self, name: str, value: str) -> None:
         if len(self._aliases) < 1_000:
             self._aliases[name] = value.strip("{}").lower()
-
-    def _fail(self, kind: str, text: str, *, hresult: int | None = None, name: str | None = None) -> None:
-        self._exposure_is_unclear()
-        self._failures.add(
-            Failure(kind=kind, text=shortened(text), hresult=hresult, name=name, command=self._last_command() or None)
-        )
-
-    def _add_to_failure(self, text: str) -> None:
-        last = self._failures.last
-        if last is not None and len(last.text) < 1_000:
-            self._failures.replace_last(
-                Failure(kind=last.kind, text=f"{last.text} / {shortened(text)}", command=last.command)
-            )
-
-
-def _volume_in(text: str, *, after: str = "") -> str | None:
-    found = shapes.NEEDED_VOLUME.search(text, text.find(after) + len(after) if after else 0)
-    return found[1].rstrip(".") if found else None

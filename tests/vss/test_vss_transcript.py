@@ -8,7 +8,7 @@ import pytest
 
 from hvbackup.models import FileSpec, Method
 from hvbackup.vss.decoding import decode_bytes
-from hvbackup.vss.findings import Exclusion, ListedShadowCopy, Transcript
+from hvbackup.vss.findings import Exclusion, ListedProvider, ListedShadowCopy, Transcript
 from hvbackup.vss.names import read_caption
 from hvbackup.vss.transcript import TranscriptParser, parse_transcript
 
@@ -244,6 +244,27 @@ def test_a_second_listing_that_runs_into_a_component_is_not_mixed_into_it() -> N
     (writer,) = parse_transcript(broken).writers
     assert writer.components[1].name == "0B7E1F5A-3A53-4E0E-9C1F-7D1B6A0C5E11"
     assert writer.components[1].method is Method.ONLINE
+
+
+def test_providers_are_read() -> None:
+    text = """* ProviderID: {b5946137-7b9f-4925-af80-51abd60b20d5}
+        Type: [1] VSS_PROV_SYSTEM
+        Name: Microsoft Software Shadow Copy provider 1.0
+        Version: 1.0.0.7
+        CLSID: {65ee1dba-8ff4-4a58-ac1c-3470ee2f376a}
+1 provider registered.
+"""
+    found = parse_transcript(text)
+    assert found.providers == (
+        ListedProvider(
+            id="b5946137-7b9f-4925-af80-51abd60b20d5",
+            name="Microsoft Software Shadow Copy provider 1.0",
+            type="VSS_PROV_SYSTEM",
+            version="1.0.0.7",
+        ),
+    )
+    assert found.unknown == ()
+    assert parse_transcript("* Thing: {b5946137-7b9f-4925-af80-51abd60b20d5}\n\tColour: red\n").providers == ()
 
 
 def test_captions_that_stand_alone_are_read() -> None:
