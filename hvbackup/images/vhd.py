@@ -46,6 +46,7 @@ class Vhd:
         self.header: DynamicHeader | None = None
         self._block_size = self._bitmap_size = self._table_offset = 0
         self.parent_paths: dict[str, str] = {}
+        self._whole = b""  # the bitmap of a block whose sectors are all its own
         self._tables = Pages(self._load_table_page, _TABLE_PAGES_KEPT)
         self._bitmaps = Pages(self._load_bitmap, _BITMAPS_KEPT)
         if self.footer.disk_type is DiskType.FIXED:
@@ -59,6 +60,7 @@ class Vhd:
         self.header = header = layout.parse_dynamic_header(raw)
         self._block_size, self._bitmap_size = header.block_size, header.bitmap_size
         self._table_offset = header.table_offset
+        self._whole = b"\xff" * max(1, header.block_size // SECTOR // 8)
         if self.footer.virtual_size > layout.MAX_VIRTUAL_SIZE:
             raise ImageDamaged(f"dynamic VHD of {self.footer.virtual_size} bytes; there are none above 2040 GiB")
         if header.entry_count * header.block_size < self.footer.virtual_size:
@@ -86,6 +88,13 @@ class Vhd:
         end = min(offset + size, self.size)
         if offset < 0 or end <= offset:
             return b""
+        if self._block_size:
+            block, within = divmod(offset, self._block_size)
+            place = self._place(block)
+            fits = within + end - offset <= self._block_size
+            if fits and place is not None and self._bitmaps.get(place) is self._whole:  # the common case, straight on
+                start = place + self._bitmap_size + within
+                return read_exactly(self.source, start, end - offset, "a block of the disk")
         return read_extents(self._own_extents(offset, end), self.source, self.parent)
 
     def extents(self) -> Iterator[Extent]:
@@ -109,8 +118,15 @@ class Vhd:
             page.byteswap()
         return page
 
+    def _place(self, block: int) -> int | None:
+        """Where in the file the bitmap of a block begins; None when the block is absent."""
+        page, at = divmod(block, _TABLE_PAGE_ENTRIES)
+        place = self._tables.get(page)[at]
+        return None if place == ABSENT else place * SECTOR
+
     def _load_bitmap(self, place: int) -> bytes:
-        return read_exactly(self.source, place, self._bitmap_size, "a sector bitmap")
+        bitmap = read_exactly(self.source, place, self._bitmap_size, "a sector bitmap")
+        return self._whole if bitmap.startswith(self._whole) else bitmap
 
     # ------------------------------------------------------------ what is where
 
@@ -123,12 +139,11 @@ class Vhd:
         while offset < end:
             block = offset // block_size
             stop = min(end, (block + 1) * block_size)
-            page, at = divmod(block, _TABLE_PAGE_ENTRIES)
-            place = self._tables.get(page)[at]
-            if place == ABSENT:
+            place = self._place(block)
+            if place is None:
                 yield Extent(offset, stop - offset, self._absent)
             else:
-                yield from self._sector_extents(block, offset, stop, place * SECTOR)
+                yield from self._sector_extents(block, offset, stop, place)
             offset = stop
 
     @property
@@ -140,6 +155,9 @@ class Vhd:
         start = block * self._block_size
         data = place + self._bitmap_size - start
         bitmap = self._bitmaps.get(place)
+        if bitmap is self._whole:
+            yield Extent(offset, end - offset, Kind.DATA, data + offset)
+            return
         first, last = (offset - start) // SECTOR, -(-(end - start) // SECTOR)
         bits = b"".join([_BIT_BYTES[byte] for byte in bitmap[first >> 3 : (last + 7) >> 3]])
         base = first & ~7
