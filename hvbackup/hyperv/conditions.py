@@ -144,7 +144,8 @@ def _guest(_vm: Vm, host: HostFacts) -> Iterator[Condition]:
     yield _unseen(
         "guest-has-vss",
         "The guest's system can take part (VSS in Windows, hypervvssd in Linux)",
-        "Windows 2000 and XP are backed up Offline; Linux Online is consistent for its file systems only.",
+        "Windows 2000 and XP are backed up Offline, on a 2008 R2 host Server 2012 too; Linux Online is consistent for "
+        "its file systems only.",
     )
     if host.os_build < SERVER_2012:
         yield _unseen(

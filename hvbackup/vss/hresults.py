@@ -1,7 +1,8 @@
 """What HRESULTs of VSS mean, for Hyper-V, and what to do about them.
 
 Source: vsserror.h / vss.h, the `IVssBackupComponents::DoSnapshotSet` page (10 minutes and three tries for time-outs and
-vetoes), Microsoft's and vendors' articles about the Hyper-V writer.
+vetoes), Microsoft's and vendors' articles about the Hyper-V writer. "Seen" is from such an article; "Possible" is
+deduced, and unverified.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ _entry(
     "VSS_E_UNEXPECTED",
     "A VSS component met an unexpected error.",
     "Read the Application event log of the host (source VSS, volsnap).",
-    hyperv="On 2008 to 2012 often the revert of a guest's volumes inside the shadow copy that failed.",
+    hyperv="Seen on 2008 to 2012 when reverting a guest's volumes inside the shadow copy failed.",
 )
 _entry(
     0x80042304,
@@ -77,7 +78,6 @@ _entry(
     "VSS_E_PROVIDER_VETO",
     "The provider refused.",
     "Read the Application event log; wait ten minutes and try again.",
-    hyperv="Seen while another backup works on the same volume, and when the volume has no room for differences.",
     retry=_WAIT_TEN_MINUTES,
 )
 _entry(
@@ -92,21 +92,21 @@ _entry(
     "VSS_E_OBJECT_NOT_FOUND",
     "A volume, shadow copy, writer or component of that name does not exist.",
     "Look whether the VM, the volume or the shadow copy is still there.",
-    hyperv="Usual when the VM was deleted or moved between listing and backup.",
+    hyperv="Possible: the VM was deleted or moved between listing and backup.",
 )
 _entry(
     0x8004230C,
     "VSS_E_VOLUME_NOT_SUPPORTED",
     "There can be no shadow copy of this volume.",
     "Move the VM's files to a volume with NTFS or ReFS of this host.",
-    hyperv="A file of the VM lies on a file system or a share that VSS cannot copy.",
+    hyperv="Possible: a file of the VM lies on a file system or a share that VSS cannot copy.",
 )
 _entry(
     0x8004230D,
     "VSS_E_OBJECT_ALREADY_EXISTS",
     "The object is there already, for example the volume is in the set twice.",
     "If hvbackup wrote the script, report it with the transcript.",
-    hyperv="A cluster volume named in two ways does it too.",
+    hyperv="Seen when one cluster volume was named in two ways.",
 )
 _entry(
     0x8004230E,
@@ -223,7 +223,7 @@ _entry(
     "VSS_E_WRITERERROR_RETRYABLE",
     "The writer failed, and may not fail the next time.",
     "Try again; if it stays, read the Hyper-V-VMMS event log and, in the guest, vssadmin list writers.",
-    hyperv="Often a writer inside the guest, or the guest's integration service, failed.",
+    hyperv="Possible: a writer inside the guest, or the guest's integration service, failed.",
     retry=_WAIT_TEN_MINUTES,
 )
 _entry(
@@ -231,7 +231,7 @@ _entry(
     "VSS_E_WRITERERROR_NONRETRYABLE",
     "The writer failed, and would fail again.",
     _RESTART_WRITER,
-    hyperv="A guest whose backup cannot be prepared, a VM with broken files, a leftover checkpoint of a backup.",
+    hyperv="Possible: a guest whose backup cannot be prepared, a missing file, a leftover checkpoint of a backup.",
 )
 _entry(
     0x800423FB,

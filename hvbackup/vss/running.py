@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hvbackup.errors import ContractViolated, NotAdministrator
+from hvbackup.errors import ContractViolated, DiskShadowTimeout, NotAdministrator
 from hvbackup.events import Cancellation, EventSink
 from hvbackup.remote.calls import DiskShadowOutput, InvokeDiskShadow, Leftover
 from hvbackup.remote.session import Transport
@@ -83,6 +83,15 @@ def read_output(answer: DiskShadowOutput) -> Transcript:
         failures=first.failures + tuple(failure for failure in second.failures if failure.text not in seen),
         end_backup_missing=first.end_backup_missing or second.end_backup_missing,
     )
+
+
+def printed_before_timeout(error: DiskShadowTimeout) -> str:
+    """What diskshadow had printed when it was killed, as far as the script could tell; only ASCII is relied on."""
+    details = error.details if isinstance(error.details, dict) else {}
+    try:
+        return decode_bytes(base64.b64decode(str(details.get("output", "")), validate=True))
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def read_logs(leftover: Leftover) -> tuple[Transcript, ...]:

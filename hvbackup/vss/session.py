@@ -8,18 +8,19 @@ from typing import Any
 
 import msgspec
 
-from hvbackup.errors import Cancelled, ShadowSetFailed, TranscriptUnclear
+from hvbackup.errors import Cancelled, DiskShadowTimeout, HvBackupError, ShadowSetFailed, TranscriptUnclear
 from hvbackup.events import Cancellation, EventSink, Note, discard
 from hvbackup.models import HostFacts, Model, ShadowCopy, Writer
 from hvbackup.remote.calls import GetHost
 from hvbackup.remote.session import Transport
 from hvbackup.vss.findings import Transcript
-from hvbackup.vss.leftovers import find_leftovers, remove_leftover, remove_run
+from hvbackup.vss.leftovers import find_leftovers, remove_leftover, remove_run, shadow_copy_ids, shadow_set_ids
 from hvbackup.vss.proof import ShadowSet, prove_shadow_set, quoted, refuse_failures
 from hvbackup.vss.retry import RetryPolicy
-from hvbackup.vss.running import run_diskshadow
+from hvbackup.vss.running import printed_before_timeout, run_diskshadow
 from hvbackup.vss.scratch import metadata_path, mount_points, scratch_folder
 from hvbackup.vss.script import BackupScriptRequest, backup_script, list_writers_script
+from hvbackup.vss.transcript import parse_transcript
 from hvbackup.vss.vssadmin import parse_vssadmin
 from hvbackup.vss.writers import merge_writers
 
@@ -136,6 +137,9 @@ def create_shadow_set(
             return _create_once(
                 transport, request, scratch=scratch, attempt=attempt, marker=marker, events=events, cancel=cancel
             )
+        except DiskShadowTimeout as error:
+            _remove_what_it_said(transport, host, scratch, error, events)
+            raise
         except ShadowSetFailed as error:
             wait = policy.wait_seconds(error.hresult, attempt)
             if wait is None:
@@ -146,6 +150,25 @@ def create_shadow_set(
         if cancel.wait(wait):
             raise Cancelled("stopped by the user while waiting for another backup of the host")
         attempt += 1
+
+
+def _remove_what_it_said(
+    transport: Transport, host: HostFacts, scratch: str, error: DiskShadowTimeout, events: EventSink
+) -> None:
+    """Remove the shadow set of a diskshadow that was killed: its output may name what its log does not yet."""
+    said = parse_transcript(printed_before_timeout(error))
+    try:
+        remove_run(
+            transport,
+            host,
+            scratch,
+            set_ids=shadow_set_ids((said,)),
+            shadow_ids=shadow_copy_ids((said,)),
+            keep_scratch=True,
+        )
+    except HvBackupError as failure:
+        # The time-out is what the caller must hear of; what is left stays for the next clean-up.
+        events(Note(host=transport.host, text=f"not cleaned up yet: {failure}", level="warning"))
 
 
 def _create_once(

@@ -11,6 +11,7 @@ import pytest
 from hvbackup.errors import (
     Cancelled,
     ConnectionLost,
+    DiskShadowTimeout,
     InvalidRequest,
     NotAdministrator,
     PathRefused,
@@ -241,6 +242,42 @@ def test_a_lost_connection_after_create_leaves_what_the_next_run_removes(
     assert len(remove_leftover(transport, facts, leftover.scratch)) == 3
     assert is_clean(state, transport)
     assert remove_leftover(transport, facts, leftover.scratch) == ()
+
+
+def test_a_diskshadow_that_was_killed_is_cleaned_up_by_what_it_had_printed(
+    transport: Direct, facts: HostFacts, state: HostState
+) -> None:
+    """The set is there, no log is: only the output that came with the time-out names it."""
+    made = create(transport, facts)
+    remembered = made.volumes[0]
+    said = (
+        "-> create\nAlias hv0 for shadow ID {" + remembered.shadow_id + "} set as environment variable.\n"
+        "Alias VSS_SHADOW_SET for shadow set ID {" + made.id + "} set as environment variable.\n"
+    )
+
+    def time_out(call: Call[Any]) -> None:
+        if isinstance(call, InvokeDiskShadow) and call.step == "create":
+            output = base64.b64encode(said.encode()).decode()
+            raise DiskShadowTimeout("killed", details={"output": output})
+
+    transport.before = time_out
+    other = scratch_folder(facts, "run-2")
+    with pytest.raises(DiskShadowTimeout):
+        create_shadow_set(transport, facts, request(facts), scratch=other)
+    assert state.read().shadow_copies == []
+
+
+@pytest.mark.parametrize("details", [None, "text", {"output": "not base64!"}, {"output": 5}, {}])
+def test_a_timeout_that_tells_nothing_stays_a_timeout(
+    transport: Direct, facts: HostFacts, state: HostState, details: object
+) -> None:
+    def time_out(call: Call[Any]) -> None:
+        if isinstance(call, InvokeDiskShadow):
+            raise DiskShadowTimeout("killed", details=details)
+
+    transport.before = time_out
+    with pytest.raises(DiskShadowTimeout):
+        create(transport, facts)
 
 
 @pytest.mark.parametrize("step", range(5))
