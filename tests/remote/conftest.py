@@ -21,6 +21,7 @@ from hvbackup.remote.options import ConnectionOptions
 from hvbackup.remote.scripts import script_text
 from hvbackup.remote.session import Transport
 from hvbackup.secrets import Secret
+from hvbackup.simulator.bridge import PowerShellProgram
 from hvbackup.simulator.engine import Handler, HostError, ScriptContext, TerminatingError
 from hvbackup.simulator.python_engine import PlainCall
 from hvbackup.simulator.server import WSManServer
@@ -107,6 +108,10 @@ class Twice(Unruly, frozen=True, kw_only=True):
 
 class Chatter(Unruly, frozen=True, kw_only=True):
     script: ClassVar[str] = "Test-Chatter"
+
+
+class Leak(Unruly, frozen=True, kw_only=True):
+    script: ClassVar[str] = "Test-Leak"
 
 
 def test_script(name: str) -> str:
@@ -246,6 +251,10 @@ class Link:
         kinds: dict[str, type[Unruly]] = {"throw": Throw, "nothing": Nothing, "twice": Twice, "chatter": Chatter}
         return self.transport.call(kinds[name]())
 
+    def look_for_leak(self) -> str:
+        """Ask whether a variable of an earlier call is still there."""
+        return self.transport.call(Leak()).data.text
+
     def expect_wrong_answer(self) -> Answer[Any]:
         """Ask for one kind of answer and get another."""
         return self.transport.receive(WrongFrames(count=0, size=1), lambda frame: None)
@@ -266,15 +275,17 @@ class Link:
     @property
     def short_timeout(self) -> int:
         """Seconds in which the slow script begins for certain; a process takes longer than a pipeline."""
-        return 2 if self.server is not None else 10
+        return 2 if self.server is not None else 20
 
     def has_started(self) -> bool:
         """Whether the slow script runs, waiting for it."""
         return wait_until(lambda: self.sign.exists() and self.sign.read_text() != "")
 
     def has_stopped(self) -> bool:
-        """Whether the slow script has been stopped, waiting for it."""
-        if self.server is not None:
+        """Whether the slow script runs no longer, waiting for its end."""
+        if not self.sign.exists():
+            return True  # It was stopped before its first line.
+        if self.server is not None and self.server.engine == "python":
             return wait_until(lambda: self.sign.read_text() == "stopped")
         return wait_until(lambda: not Path("/proc", self.sign.read_text()).exists())
 
@@ -411,8 +422,22 @@ def make_link(way: str, request: pytest.FixtureRequest, folder: Path) -> Link:
             pytest.skip("local: no PowerShell engine (../shared/tools/pwsh or HVBACKUP_PWSH)")
         return Link(way, ConnectionOptions(transport="local", powershell=engine), None, folder)
     transport, auth, scheme = way.split()
-    server: WSManServer = request.getfixturevalue("tls_server" if scheme == "tls" else "plain_server")
+    fixtures = {"tls": "tls_server", "http": "plain_server", "powershell": "powershell_server"}
+    server: WSManServer = request.getfixturevalue(fixtures[scheme])
     return Link(way, options_for(server, transport, auth), server, folder)
+
+
+@pytest.fixture(scope="session")
+def powershell_server() -> Iterator[WSManServer]:
+    """A host on which PowerShell itself runs what clients send."""
+    engine = powershell_engine()
+    if engine is None:
+        pytest.skip("no PowerShell engine behind WinRM (../shared/tools/pwsh or HVBACKUP_PWSH)")
+    server = WSManServer(
+        accounts={"Administrator": PASSWORD}, tls=True, engine="pwsh", powershell=PowerShellProgram(Path(engine))
+    )
+    yield server
+    server.stop()
 
 
 @pytest.fixture
