@@ -58,9 +58,15 @@ class ImageReport(Model, frozen=True, kw_only=True):
 
 
 class ChainReport(Model, frozen=True, kw_only=True):
-    """The images of a chain, leaf first, and what is wrong between them."""
+    """The images of a chain, leaf first, and what is wrong with the chain.
+
+    Attributes:
+        link_problems: What is wrong between the images: parents that do not fit, are missing or too many.
+        problems: The problems of the images, then those between them.
+    """
 
     images: tuple[ImageReport, ...]
+    link_problems: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -89,15 +95,16 @@ def check_chain(sources: Sequence[Source]) -> ChainReport:
     """
     reports = tuple(check_image(source) for source in sources)
     images = [open_image(source) for source in sources]
-    problems = [f"image {n}: {text}" for n, report in enumerate(reports) for text in report.problems]
+    links: list[str] = []
     for number, (child, parent) in enumerate(pairwise(images)):
         if not is_differencing(child):
-            problems.append(f"image {number} is no differencing disk, and yet not the last of the chain")
+            links.append(f"image {number} is no differencing disk, and yet not the last of the chain")
         elif problem := linkage_problem(child, parent):
-            problems.append(f"image {number + 1} is not the parent of image {number}: {problem}")
+            links.append(f"image {number + 1} is not the parent of image {number}: {problem}")
     if images and is_differencing(images[-1]):
-        problems.append(f"image {len(images) - 1} is a differencing disk, and its parent is not in the chain")
-    return ChainReport(images=reports, problems=tuple(problems))
+        links.append(f"image {len(images) - 1} is a differencing disk, and its parent is not in the chain")
+    own = (f"image {number}: {text}" for number, report in enumerate(reports) for text in report.problems)
+    return ChainReport(images=reports, link_problems=tuple(links), problems=(*own, *links))
 
 
 # ---------------------------------------------------------------- VHDX

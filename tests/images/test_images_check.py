@@ -275,6 +275,20 @@ def test_a_chain_with_a_wrong_or_missing_parent_says_so(tmp_path: Path, vhdx: by
     )
 
 
+def test_problems_of_an_image_are_told_apart_from_those_between_images(tmp_path: Path, vhdx: bytearray) -> None:
+    parent = VhdxParent(data_write_guid=DISK_ID, relative_path=r".\base.vhdx")
+    create_vhdx(tmp_path / "leaf.avhdx", 8 * MIB, {}, parent=parent)
+    _set_entry(vhdx, 0, 6 * MIB, 6)
+
+    report = check_chain([BytesSource((tmp_path / "leaf.avhdx").read_bytes()), BytesSource(vhdx)])
+
+    assert len(report.link_problems) == 1
+    assert report.problems == (
+        "image 1: block 0 ends at 7340032, and the file at 6291456",
+        *report.link_problems,
+    )
+
+
 def test_a_vhd_chain_is_linked_by_the_unique_id(tmp_path: Path, vhd: bytearray) -> None:
     create_vhd(tmp_path / "leaf.avhd", 8 * MIB, {}, parent=VhdParent(disk_id=DISK_ID, relative_path=r".\i.vhd"))
     create_vhd(tmp_path / "bad.avhd", 8 * MIB, {}, parent=VhdParent(disk_id=LINK, relative_path=r".\i.vhd"))
