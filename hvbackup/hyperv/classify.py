@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from hvbackup.hyperv.conditions import BLOCKING, REQUIRED, conditions_of
+from hvbackup.hyperv.conditions import BLOCKING, REQUIRED, UNSEEN, conditions_of
 from hvbackup.models import Classification, Component, Condition, HostFacts, Method, Verdict, Vm
 from hvbackup.vss.report import TranscriptReport
 
@@ -68,3 +68,18 @@ def method_of(conditions: Collection[Condition]) -> Method:
     if failed:
         return Method.OFFLINE
     return Method.ONLINE if seen >= REQUIRED else Method.UNKNOWN
+
+
+def main_reason(classification: Classification) -> str:
+    """Return the one reason that a short list has room for; a guess is marked "perhaps"."""
+    failed = [each for each in classification.conditions if each.verdict is Verdict.FAILED]
+    if failed:
+        return failed[0].reason
+    if classification.method is Method.ONLINE:
+        return "all conditions that the host sees hold"
+    unseen = [each for each in classification.conditions if each.verdict is Verdict.UNSEEN]
+    told = [each for each in unseen if each.reason != UNSEEN]
+    if classification.method is Method.UNKNOWN:
+        needed = [each for each in told if each.id in REQUIRED]
+        return needed[0].reason if needed else "neither the writer nor the conditions say"
+    return f"perhaps: {told[0].reason}" if told else "the writer says so; its reason cannot be seen from the host"

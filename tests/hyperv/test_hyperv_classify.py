@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hvbackup.hyperv import cures
-from hvbackup.hyperv.classify import classify, classify_all
+from hvbackup.hyperv.classify import classify, classify_all, main_reason
 from hvbackup.hyperv.conditions import UNSEEN
 from hvbackup.models import (
     VSS_SERVICE_ID,
@@ -274,6 +274,33 @@ def test_the_writer_has_the_last_word_and_the_disagreement_is_shown() -> None:
 def test_a_caption_that_is_not_known_leaves_the_word_to_the_conditions() -> None:
     found = classify(vm(state="Off"), component("Irgendwie\\one", Method.UNKNOWN), host=host())
     assert (found.method, found.by_writer, found.agree) == (Method.OFFLINE, Method.UNKNOWN, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "caption", "method", "reason"),
+    [
+        ({}, "Online\\one", Method.ONLINE, "all conditions that the host sees hold"),
+        ({"state": "Off"}, "Offline\\one", Method.OFFLINE, "its state is Off"),
+        ({}, "Offline\\one", Method.OFFLINE, "the writer says so; its reason cannot be seen from the host"),
+        (
+            {"snapshot_file_location": "C:\\snap"},
+            "Offline\\one",
+            Method.OFFLINE,
+            (
+                "perhaps: checkpoints go to C:\\snap, D:\\vm\\one.vhdx is on another volume; the rule is documented for "
+                "hosts before Windows Server 2012 R2; whether it binds here is not known"
+            ),
+        ),
+        (
+            {"integration_services": ()},
+            "?",
+            Method.UNKNOWN,
+            "the host lists no integration services of the VM",
+        ),
+    ],
+)
+def test_a_short_list_shows_one_reason(changes: dict[str, Any], caption: str, method: Method, reason: str) -> None:
+    assert main_reason(classify(vm(**changes), component(caption, method), host=host())) == reason
 
 
 def test_vms_are_known_by_their_ids_not_by_their_names() -> None:
