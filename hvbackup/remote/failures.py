@@ -130,7 +130,7 @@ def _certificate(error: BaseException, options: ConnectionOptions) -> RemoteErro
         return _make(CertificateNotTrusted, options, *_certificate_words(error, options))
     if not isinstance(error, ssl.SSLError):
         return None
-    reason = (error.reason or "").upper()
+    reason = str(getattr(error, "reason", None) or "").upper()
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason or "ACCESS_DENIED" in reason:
         return _make(
             AuthenticationRefused,
