@@ -24,14 +24,24 @@ Image: TypeAlias = Vhdx | Vhd | RawDisk
 
 
 def detect(source: Source) -> str | None:
-    """Tell `vhdx` and `vhd` by their signatures; None when it is neither."""
+    """Tell `vhdx` and `vhd` by their signatures; None when it is neither.
+
+    A guest writes what it likes to the beginning of a fixed VHD, and perhaps to the end of a VHDX file. So a file that
+    seems to be both is judged by its length: that of a VHDX is whole MiB, that of a fixed VHD is the disk and a footer.
+    """
     start = source.read_at(0, 8)
     if start == vhdx_layout.FILE_SIGNATURE:
-        return "vhdx"
+        return "vhd" if source.size % vhdx_layout.MIB and _has_fixed_footer(source) else "vhdx"
     if start == vhd_layout.FOOTER_COOKIE:
         return "vhd"
     end = source.read_at(max(0, source.size - vhd_layout.FOOTER_SIZE), 9)
     return "vhd" if vhd_layout.FOOTER_COOKIE in end else None
+
+
+def _has_fixed_footer(source: Source) -> bool:
+    disk_size = source.size - vhd_layout.FOOTER_SIZE
+    footer = vhd_layout.parse_footer(source.read_at(max(0, disk_size), vhd_layout.FOOTER_SIZE))
+    return footer is not None and footer.disk_type is DiskType.FIXED and footer.virtual_size == disk_size
 
 
 def open_image(source: Source, parent: Image | None = None, *, raw: bool = False) -> Image:

@@ -14,6 +14,8 @@ from hvbackup.errors import ImageDamaged, ImageUnsupported
 from hvbackup.images.chain import open_disk, open_image
 from hvbackup.images.disk import Extent, Kind, VirtualDisk
 from hvbackup.images.source import BytesSource, ReadAhead
+from hvbackup.images.vhd import Vhd
+from hvbackup.images.vhd_writer import create_vhd
 from hvbackup.images.vhdx import Vhdx
 from hvbackup.images.vhdx_layout import MIB, BlockState
 from hvbackup.images.writer import PartialBlock, VhdxParent, create_vhdx
@@ -158,6 +160,26 @@ def test_the_sector_bitmap_of_a_dynamic_vhd_says_which_sectors_hold_data(tmp_pat
     disk = open_image(BytesSource(image))
 
     assert disk.read_at(0, 2560) == b"x" * 512 + bytes(512) + b"x" * 512 + bytes(512) + b"x" * 512
+
+
+def test_a_fixed_vhd_in_which_the_guest_wrote_a_vhdx_is_a_vhd(tmp_path: Path) -> None:
+    create_vhdx(tmp_path / "inner.vhdx", MIB, {0: b"x" * MIB})
+    inner = (tmp_path / "inner.vhdx").read_bytes()
+    create_vhd(tmp_path / "outer.vhd", len(inner), {0: inner}, block_size=16 * MIB, fixed=True)
+
+    with open_disk(tmp_path / "outer.vhd") as disk:
+        assert isinstance(disk.image, Vhd)
+        assert disk.image.read_at(0, disk.image.size) == inner
+
+
+def test_a_vhdx_in_which_the_guest_wrote_a_vhd_footer_is_a_vhdx(tmp_path: Path) -> None:
+    create_vhd(tmp_path / "inner.vhd", MIB - 512, {}, fixed=True)
+    inner = (tmp_path / "inner.vhd").read_bytes()
+    create_vhdx(tmp_path / "outer.vhdx", MIB, {0: inner})
+
+    with open_disk(tmp_path / "outer.vhdx") as disk:
+        assert isinstance(disk.image, Vhdx)
+        assert disk.image.read_at(0, disk.image.size) == inner
 
 
 def test_many_threads_may_read_one_disk(tmp_path: Path) -> None:
