@@ -21,6 +21,20 @@ STATES = {
     14: "FAILED_AT_POST_RESTORE",
     15: "FAILED_AT_BACKUPSHUTDOWN",
 }
+#: What vssadmin says of a writer's last error -> HRESULT; where its texts are known from sources.
+_ERROR_TEXTS = {
+    "inconsistent shadow copy": 0x800423F0,
+    "cliché instantané incohérent": 0x800423F0,
+    "out of resources": 0x800423F1,
+    "ressources insuffisantes": 0x800423F1,
+    "timed out": 0x800423F2,
+    "délai dépassé": 0x800423F2,
+    "retryable error": 0x800423F3,
+    "erreur récupérable": 0x800423F3,
+    "wiederholbarer fehler": 0x800423F3,
+    "non-retryable error": 0x800423F4,
+    "erreur non récupérable": 0x800423F4,
+}
 STABLE = 1
 _BUSY = range(2, 6)
 _FAILED = range(6, 16)
@@ -43,3 +57,8 @@ def is_healthy(state_code: int | None, failure_code: int | None) -> bool | None:
     if state_code == STABLE and failure_code is not None:
         return True
     return None
+
+
+def last_hresult(failure_code: int | None, last_error: str | None) -> int | None:
+    """The HRESULT of a writer's last error: as printed, else by vssadmin's words for it; None when there is none."""
+    return failure_code or _ERROR_TEXTS.get((last_error or "").casefold())

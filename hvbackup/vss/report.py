@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from hvbackup.models import HYPERV_WRITER_ID, FileSpec, Method, Model, Writer
 from hvbackup.vss.decoding import decode_bytes
 from hvbackup.vss.findings import Deletion, Exclusion, Exposure, Failure, ListedProvider, ListedShadowCopy, Transcript
+from hvbackup.vss.health import last_hresult
 from hvbackup.vss.hresults import described, meaning_of
 from hvbackup.vss.names import HOST_COMPONENT
 from hvbackup.vss.transcript import parse_transcript
@@ -177,7 +178,7 @@ def _explained(failure: Failure) -> ReportedFailure:
 
 
 def _failed_writer(writer: Writer) -> ReportedFailure:
-    known = meaning_of(writer.failure_code)
+    known = meaning_of(last_hresult(writer.failure_code, writer.last_error))
     state = f"[{writer.state_code}] {writer.state}" if writer.state_code is not None else "state unknown"
     return ReportedFailure(
         kind="writer",

@@ -8,7 +8,7 @@ import msgspec
 
 from hvbackup.errors import WriterUnavailable
 from hvbackup.models import HYPERV_WRITER_ID, Writer
-from hvbackup.vss.health import is_busy
+from hvbackup.vss.health import is_busy, last_hresult
 from hvbackup.vss.hresults import described, meaning_of
 from hvbackup.vss.names import HYPERV_WRITER_NAME
 
@@ -78,7 +78,7 @@ def require_hyperv_writer(writers: Iterable[Writer]) -> Writer:
             hint=f"Another backup is at work; wait for its end. If none is: {_RESTART}",
         )
     if writer.healthy is False:
-        known = meaning_of(writer.failure_code)
+        known = meaning_of(last_hresult(writer.failure_code, writer.last_error))
         cure = f"{known.cure} {_RESTART}" if known and known.cure != _RESTART else _RESTART
         raise WriterUnavailable(f"the {writer.name} has failed: {state_text(writer)}", hint=cure)
     return writer

@@ -287,8 +287,8 @@ def test_a_caption_that_is_not_known_leaves_the_word_to_the_conditions() -> None
             "Offline\\one",
             Method.OFFLINE,
             (
-                "perhaps: checkpoints go to C:\\snap, D:\\vm\\one.vhdx is on another volume; the rule is documented for "
-                "hosts before Windows Server 2012 R2; whether it binds here is not known"
+                "perhaps: checkpoints go to C:\\snap, D:\\vm\\one.vhdx is on another volume; the rule is documented "
+                "for hosts before Windows Server 2012 R2; whether it binds here is not known"
             ),
         ),
         (

@@ -42,8 +42,20 @@ def test_vssadmin_shows_the_failed_writer_with_its_cure() -> None:
     (failure,) = report.failures
     assert failure.kind == "writer"
     assert failure.quote == "Microsoft Hyper-V VSS Writer: [8] Failed, Retryable error"
-    assert "Restart-Service vmms" in (failure.cure or "")
+    assert (failure.code, failure.name) == (None, "VSS_E_WRITERERROR_RETRYABLE")
+    assert failure.meaning == "The writer failed, and may not fail the next time."
+    assert "Hyper-V-VMMS event log" in (failure.cure or "")
     assert report.unknown == ()
+
+
+def test_an_error_of_a_writer_in_words_that_nobody_knows_has_the_general_cure() -> None:
+    text = (
+        "名前: 'Microsoft Hyper-V VSS Writer'\n   Id: {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}\n"
+        "   Id: {c35d6ab0-9588-412f-ae7b-cdc37534501f}\n   状態: [8] 失敗\n   エラー: 再試行可能なエラー\n"
+    )
+    (failure,) = read_transcript(text.encode("utf-16")).failures
+    assert (failure.code, failure.name, failure.meaning) == (None, None, "The writer's last operation failed.")
+    assert "Restart-Service vmms" in (failure.cure or "")
 
 
 def test_a_failure_has_hresult_name_meaning_and_cure() -> None:
