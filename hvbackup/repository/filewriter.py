@@ -31,6 +31,9 @@ class BlockDesk(Protocol):
         """Take a file that is complete."""
 
 
+_ZEROS = bytes(f.BLOCK_SIZE)
+
+
 class _List:
     """One list of hashes, being filled."""
 
@@ -231,4 +234,4 @@ def is_zero(data: bytes | bytearray | memoryview) -> bool:
     middle = len(data) // 2
     if any(data[:16]) or any(data[middle : middle + 16]):
         return False
-    return not len(data) or bytes(data).count(0) == len(data)
+    return bytes(data) == (_ZEROS if len(data) == len(_ZEROS) else bytes(len(data)))

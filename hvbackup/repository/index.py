@@ -9,6 +9,7 @@ import mmap
 import secrets
 import tempfile
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,12 +20,14 @@ from hvbackup.repository.packs import read_footer
 from hvbackup.repository.store import ObjectMissing, Store
 
 RECORD = f.SEGMENT_RECORD.size
-#: Records in one segment; sealing and opening one takes this many times 60 bytes.
-SEGMENT_RECORDS = 262144
-#: More sorted runs than this are merged, as a lookup searches each of them.
-MAX_RUNS = 12
+#: Records in one segment, at most; 60 bytes each, and a few segments are opened at once.
+SEGMENT_RECORDS = 65536
+#: A lookup searches every run. This many small ones, and this many that were merged from small ones, are let be.
+SMALL_RUNS, MERGED_RUNS = 8, 12
+#: While a repository is opened, this many small runs are merged in one go: each record is merged once, not often.
+LOADED_RUNS = 64
 #: A run larger than this lies in a file without a name, mapped, so that the system can take its memory back.
-MAPPED_SIZE = 4 * 1024 * 1024
+MAPPED_SIZE = 256 * 1024
 
 
 class SortedRun:
@@ -43,13 +46,14 @@ class SortedRun:
     def _slot(self, id: bytes) -> int:
         return int.from_bytes(id[:2], "big") >> (16 - self._bits)
 
-    def _make_fan_out(self) -> list[int]:
+    def _make_fan_out(self) -> array[int]:
         # Found by searching for each border, not by walking: cheap for huge runs, and touches few pages.
-        borders = [0]
+        borders = array("Q", [0])
         for slot in range(1, 1 << self._bits):
             first = (slot << (16 - self._bits)).to_bytes(2, "big")
             borders.append(self._search(first, borders[-1], self.count))
-        return [*borders, self.count]
+        borders.append(self.count)
+        return borders
 
     def _search(self, key: bytes, low: int, high: int) -> int:
         while low < high:
@@ -107,7 +111,9 @@ class Index:
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store, self._keys = store, keys
         self._lock = threading.RLock()
+        #: Runs that were merged, then small ones. The list is replaced, never changed: lookups take no lock.
         self._runs: list[SortedRun] = []
+        self._merged = 0
         self._loaded: set[str] = set()
         self._fresh: dict[bytes, f.Place] = {}
         self._fresh_packs: list[tuple[f.PackInfo, list[f.Entry]]] = []
@@ -131,32 +137,39 @@ class Index:
                 for name, segment in zip(part, executor.map(self._read, part), strict=True):
                     if not isinstance(segment, RepositoryDamaged):
                         self._take(name, *segment)
+                        self._merge(LOADED_RUNS)
                     elif on_damage is not None:
                         on_damage(name, segment)
                     else:
                         raise segment
+        self._merge(SMALL_RUNS)
 
-    def _read(self, name: str) -> tuple[list[f.PackInfo], memoryview] | RepositoryDamaged:
+    def _read(self, name: str) -> tuple[list[f.PackInfo], SortedRun] | RepositoryDamaged:
         try:
-            return f.read_segment(self._keys.unseal(f.SEALED_INDEX, name, self._store.get(name)), name)
+            packs, records = f.read_segment(self._keys.unseal(f.SEALED_INDEX, name, self._store.get(name)), name)
+            return packs, make_run([records], len(records))
         except RepositoryDamaged as error:
             return error
         except ObjectMissing:
-            return [], memoryview(b"")  # replaced by a merged segment since it was listed
+            return [], make_run([], 0)  # replaced by a merged segment since it was listed
 
-    def _take(self, name: str, packs: list[f.PackInfo], records: memoryview) -> None:
-        run = make_run([records], len(records))
+    def _take(self, name: str, packs: list[f.PackInfo], run: SortedRun) -> None:
         with self._lock:
             self._loaded.add(name)
             self.packs.update((pack.id, pack) for pack in packs)
             if run.count:
-                self._add_run(run)
+                self._runs = [*self._runs, run]
 
-    def _add_run(self, run: SortedRun) -> None:
-        self._runs.append(run)
-        if len(self._runs) > MAX_RUNS:
-            self._runs.sort(key=lambda known: known.count, reverse=True)
-            self._runs = [*self._runs[:2], merge_runs(self._runs[2:])]
+    def _merge(self, small_runs: int) -> None:
+        """Merge the small runs if there are more than `small_runs`, and the merged ones if those are too many."""
+        with self._lock:
+            merged, small = self._runs[: self._merged], self._runs[self._merged :]
+            if len(small) <= small_runs:
+                return
+            merged.append(merge_runs(small))
+            if len(merged) > MERGED_RUNS:
+                merged = [merge_runs(merged)]
+            self._runs, self._merged = merged, len(merged)
 
     def named_places(self, id: bytes) -> Iterator[f.Place]:
         """Yield every place of a block, even in packs that may not be used."""
@@ -219,7 +232,8 @@ class Index:
         self._store.put(name, self._keys.seal(f.SEALED_INDEX, name, payload, compress=False))
         self._loaded.add(name)
         if records:
-            self._add_run(make_run(records, len(records) * RECORD))
+            self._runs = [*self._runs, make_run(records, len(records) * RECORD)]
+            self._merge(SMALL_RUNS)
         return name
 
     def compare_packs(self) -> list[f.PackInfo]:

@@ -135,10 +135,14 @@ class LeaseBook:
         self.forget_older(scope, token)
         return Lease(self, record, token)
 
-    def forget(self, scope: str) -> bool:
-        """Release a lease whoever has it; return whether somebody had it. Its owner will find it lost."""
+    def forget(self, scope: str, *, owner: str | None = None) -> bool:
+        """Release a lease; return whether it was held. Its owner will find it lost.
+
+        Args:
+            owner: Only if this owner has it; None: whoever has it.
+        """
         held = self.newest(scope)
-        if held is None or held.record.released:
+        if held is None or held.record.released or owner not in {None, held.record.owner}:
             return False
         record = msgspec.structs.replace(held.record, released=True, claim=secrets.token_hex(16))
         self.write(scope, held.token + 1, record, create=True)

@@ -356,9 +356,9 @@ class Repository:
         """
         return self._leases.acquire(scope, owner=owner, ttl_seconds=ttl_seconds)
 
-    def forget_lease(self, scope: str) -> bool:
-        """Take a lease from whoever has it; return whether anybody had it."""
-        return self._leases.forget(scope)
+    def forget_lease(self, scope: str, *, owner: str | None = None) -> bool:
+        """Take a lease from `owner`, or from whoever has it; return whether it was held."""
+        return self._leases.forget(scope, owner=owner)
 
 
 def _store(location: str | Path | Store, options: Mapping[str, Any] | None, *, create: bool) -> Store:

@@ -48,7 +48,7 @@ def test_blocks_lie_where_a_simple_cutter_puts_them(data: bytes, grid: Grid) -> 
     assert cut(data, layout.grid) == blocks
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(contents, grids), max_size=3), st.booleans(), st.data())
 def test_any_files_come_back(files: list[tuple[bytes, Grid]], encrypted: bool, data: st.DataObject) -> None:
     passphrase = PASSPHRASE if encrypted else None
