@@ -21,13 +21,14 @@ from hvbackup.jobs.clock import new_run_id, now_text
 from hvbackup.jobs.host_view import HostView
 from hvbackup.jobs.job_lanes import JobLanes, LanePool
 from hvbackup.jobs.job_log import JobLog
-from hvbackup.jobs.journal import Journal, SideEffect, marker, workstation
+from hvbackup.jobs.journal import Journal, SideEffect, marker
 from hvbackup.jobs.outcome import ABORTED, STOPPED, not_run, result_of, skipped
 from hvbackup.jobs.plan import BackupPlan, JobPlan
 from hvbackup.jobs.requests import BackupRequest
 from hvbackup.jobs.results import JobResult, RunResult
 from hvbackup.jobs.run_record import save_run
 from hvbackup.jobs.vm_copy import CopiedVm, ShadowView, VmCopy
+from hvbackup.jobs.vm_lease import vm_lease
 from hvbackup.models import JobStatus
 from hvbackup.remote.session import Transport
 from hvbackup.repository.lease import Lease
@@ -63,7 +64,7 @@ def run_backup(
         RemoteError, WriterUnavailable, InvalidRequest: Before any job has begun. From then on every error is the
             result of its job.
     """
-    left = clean_abandoned(transport, events=events, folder=state_folder)
+    left = clean_abandoned(transport, repository=repository, events=events, folder=state_folder)
     events(StepStarted(host=transport.host, step="look", text="looking at the host, its VMs and its writers"))
     view = HostView(transport)
     plan = view.plan(request, transport.host)
@@ -139,7 +140,7 @@ class _Run:
         outcomes: _Outcomes = {}
         try:
             with ExitStack() as leases:
-                held = self._take_leases(jobs, leases, outcomes)
+                held = self._take_leases(jobs, leases, outcomes, journal)
                 if held:
                     self._with_shadow_set(held, logs, outcomes, journal, pool)
         except BaseException as error:  # noqa: BLE001 - the end of the fan-out: every error is the result of its jobs
@@ -151,12 +152,14 @@ class _Run:
                 self._aborted.set()
             self._record(result)
 
-    def _take_leases(self, jobs: list[JobPlan], leases: ExitStack, outcomes: _Outcomes) -> dict[str, Lease]:
-        owner = f"{workstation()['name']} run {self._id}"
+    def _take_leases(
+        self, jobs: list[JobPlan], leases: ExitStack, outcomes: _Outcomes, journal: Journal
+    ) -> dict[str, Lease]:
         held = {}
         for job in jobs:
+            lease = vm_lease(self._repository, journal, host=self._transport.host, vm_id=job.vm.id)
             try:
-                held[job.vm.id] = leases.enter_context(self._repository.lease(f"vm/{job.vm.id}", owner=owner))
+                held[job.vm.id] = leases.enter_context(lease)
             except HvBackupError as error:
                 outcomes[job.vm.id] = error
         return held

@@ -16,6 +16,7 @@ from hvbackup.jobs.journal import AbandonedRun, SideEffect, abandoned_runs, run_
 from hvbackup.models import HostFacts, Model
 from hvbackup.remote.calls import GetHost, GetLeftover, Leftover, RemoveFile
 from hvbackup.remote.session import Transport
+from hvbackup.repository.repository import Repository
 from hvbackup.vss.session import remove_leftover
 
 
@@ -46,22 +47,26 @@ class CleanupResult(Model, frozen=True, kw_only=True):
 
 
 def clean_abandoned(
-    transport: Transport, *, events: EventSink = discard, folder: Path | None = None
+    transport: Transport,
+    *,
+    repository: Repository | None = None,
+    events: EventSink = discard,
+    folder: Path | None = None,
 ) -> tuple[str, ...]:
     """Remove what dead runs of this machine left on the host; return warnings about what could not be removed.
 
     Costs nothing when the journal knows of nothing.
+
+    Args:
+        repository: Leases that they left in it are released too; those in others run out by themselves.
     """
     problems: list[str] = []
-    facts: HostFacts | None = None
     for run in abandoned_runs(transport.host, folder):
         try:
-            if facts is None:
-                facts = transport.call(GetHost()).data
             for number, effect in list(run.effects.items()):
                 if effect.host.casefold() != transport.host.casefold():
                     continue
-                problem = _undo(transport, facts, run, number, effect)
+                problem = _undo(transport, repository, run, number, effect)
                 text = problem or f"removed what run {run.run_id} had left: {_name(effect)}"
                 events(Note(host=transport.host, text=text, level="warning" if problem else "info"))
                 if problem:
@@ -100,12 +105,16 @@ def clean_host(
     return CleanupResult(host=transport.host, leftovers=tuple(found), problems=tuple(problems))
 
 
-def _undo(transport: Transport, facts: HostFacts, run: AbandonedRun, number: int, effect: SideEffect) -> str | None:
+def _undo(
+    transport: Transport, repository: Repository | None, run: AbandonedRun, number: int, effect: SideEffect
+) -> str | None:
     try:
         if effect.kind == "scratch" and effect.scratch:
-            remove_leftover(transport, facts, effect.scratch)
+            remove_leftover(transport, transport.call(GetHost()).data, effect.scratch)
         elif effect.kind == "files":
-            transport.call(RemoveFile(files=effect.files, folders=effect.folders))
+            transport.call(RemoveFile(files=effect.files))
+        elif effect.kind == "lease" and effect.scope and repository and repository.config.id == effect.repository:
+            repository.forget_lease(effect.scope, owner=effect.owner)
         run.undone(number)
     except HvBackupError as error:
         return f"{_name(effect)} of run {run.run_id} could not be removed: {error}"
@@ -113,6 +122,8 @@ def _undo(transport: Transport, facts: HostFacts, run: AbandonedRun, number: int
 
 
 def _name(effect: SideEffect) -> str:
+    if effect.kind == "lease":
+        return f"the lease {effect.scope}"
     return effect.scratch or f"{len(effect.files)} file(s) of an unfinished restore"
 
 

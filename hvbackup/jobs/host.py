@@ -164,7 +164,7 @@ class Host:
         from hvbackup.jobs.journal import Journal
         from hvbackup.jobs.restore_host import restore_to_host
 
-        self._clean_up_after_the_dead(events)
+        self._clean_up_after_the_dead(repository, events)
         reader = repository.read(repository.point(request.point))
         with Journal(new_run_id(), self._state_folder) as journal:
             return restore_to_host(
@@ -191,8 +191,9 @@ class Host:
         from hvbackup.jobs.clock import new_run_id
         from hvbackup.jobs.journal import Journal
         from hvbackup.jobs.rebuild import rebuild_vm
+        from hvbackup.jobs.vm_lease import vm_lease
 
-        self._clean_up_after_the_dead(events)
+        self._clean_up_after_the_dead(repository, events)
         point: RestorePoint = repository.point(request.point)
         now = self.plan_rebuild(repository, request)
         if plan is not None and plan != now:
@@ -200,8 +201,8 @@ class Host:
                 f"{self.name} has changed since the plan was made", hint="Look at the new plan and decide again."
             )
         with (
-            repository.lease(f"vm/{point.vm_id}", owner="rebuild"),
             Journal(new_run_id(), self._state_folder) as journal,
+            vm_lease(repository, journal, host=self.name, vm_id=point.vm_id),
         ):
             return rebuild_vm(
                 self._transport,
@@ -247,10 +248,10 @@ class Host:
             folder=self._state_folder,
         )
 
-    def _clean_up_after_the_dead(self, events: EventSink) -> None:
+    def _clean_up_after_the_dead(self, repository: Repository, events: EventSink) -> None:
         from hvbackup.jobs.cleanup import clean_abandoned
 
-        clean_abandoned(self._transport, events=events, folder=self._state_folder)
+        clean_abandoned(self._transport, repository=repository, events=events, folder=self._state_folder)
 
 
 def restore_files(

@@ -28,21 +28,23 @@ class SideEffect(Model, frozen=True, kw_only=True):
 
     Attributes:
         kind: `scratch` (a scratch folder with a shadow set and its exposed folders), `files` (files that an unfinished
-            restore has put on the host), `vm` (a VM that an unfinished rebuild has made).
+            restore has put on the host), `lease` (a lease in a repository).
         host: The host as the user named it.
+        port: TCP port of the connection, to find the same host again.
         scratch: The scratch folder, for `scratch`.
         files: Full paths, for `files`.
-        vm_id: For `vm`.
-        port: TCP port of the connection, to find the same host again.
+        repository: Id of the repository, for `lease`.
+        scope, owner: The lease's.
     """
 
     kind: str
     host: str
+    port: int | None = None
     scratch: str | None = None
     files: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    vm_id: str | None = None
-    port: int | None = None
+    repository: str | None = None
+    scope: str | None = None
+    owner: str | None = None
 
 
 def state_folder() -> Path:

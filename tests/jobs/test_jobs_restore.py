@@ -1,0 +1,307 @@
+"""Restores, rebuilds and mounts on a simulated host over real WinRM."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hvbackup.errors import (
+    Cancelled,
+    FileMissing,
+    InvalidRequest,
+    RepositoryDamaged,
+    RestoreRefused,
+    ScriptFailed,
+)
+from hvbackup.events import Cancellation, Event, Progress
+from hvbackup.jobs.host import restore_files, verify
+from hvbackup.jobs.requests import BackupRequest, MountRequest, RebuildBy, RebuildRequest, RestoreRequest
+from hvbackup.models import RestorePoint
+from hvbackup.remote.calls import RemoveFile, RemoveVm
+
+Site = Any
+
+CLEAN = (0, 0, 0)
+
+
+def back_up(site: Site, name: str, **request: Any) -> RestorePoint:
+    result = site.host.backup(site.repository, BackupRequest(include=(name,), allow_offline=True, **request))
+    point: RestorePoint = site.repository.point(result.jobs[0].point_id)
+    return point
+
+
+def delete_vm(site: Site, point: RestorePoint) -> dict[str, bytes]:
+    """Delete the VM and its files, as somebody would by mistake; return what the files held."""
+    held = {file.source: site.windows_file(file.source).read_bytes() for file in point.files}
+    site.host.transport.call(RemoveVm(id=point.vm_id, turn_off=True))
+    site.host.transport.call(RemoveFile(files=tuple(held)))
+    return held
+
+
+# ---------------------------------------------------------------- to this machine
+
+
+def test_files_come_back_to_this_machine_byte_for_byte(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "db01")
+
+    result = restore_files(site.repository, RestoreRequest(point=point.id, to=str(tmp_path / "out")))
+
+    assert len(point.files) == len(result.files)
+    for file in point.files:
+        restored = tmp_path / "out" / file.name
+        assert site.windows_file(file.source).read_bytes() == restored.read_bytes()
+    assert not list((tmp_path / "out").rglob("*.hvbpart"))
+
+
+def test_only_the_files_that_are_meant_come_back(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "db01")
+
+    result = restore_files(site.repository, RestoreRequest(point=point.id, to=str(tmp_path), files=("*.vhdx",)))
+
+    assert 2 == len(result.files)
+
+
+def test_files_in_the_way_are_kept_unless_replacing_is_allowed(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "web01")
+    target = tmp_path / point.files[0].name
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"precious")
+    request = RestoreRequest(point=point.id, to=str(tmp_path))
+
+    with pytest.raises(RestoreRefused, match="there already"):
+        restore_files(site.repository, request)
+    assert b"precious" == target.read_bytes()
+
+    restore_files(site.repository, msgspec.structs.replace(request, replace=True))
+    assert target.stat().st_size == point.files[0].size_bytes
+
+
+def test_a_stopped_restore_leaves_no_half_written_file(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "web01")
+    cancel = Cancellation()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress):
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        restore_files(
+            site.repository, RestoreRequest(point=point.id, to=str(tmp_path / "out")), events=stop, cancel=cancel
+        )
+
+    assert not list((tmp_path / "out").rglob("*.hvbpart"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="holes are looked at by POSIX means")
+def test_zeros_stay_holes(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "web01")
+
+    restore_files(site.repository, RestoreRequest(point=point.id, to=str(tmp_path), files=("*.vhdx",)))
+
+    disk = next(tmp_path.rglob("*.vhdx")).stat()
+    assert disk.st_blocks * 512 < disk.st_size / 2
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_a_good_point_verifies_and_a_hurt_one_names_the_file(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "web01")
+    good = verify(site.repository, point.id)
+    for pack in (tmp_path / "repository" / "packs").rglob("*"):
+        if pack.is_file():
+            data = bytearray(pack.read_bytes())
+            data[len(data) // 3] ^= 0xFF
+            pack.write_bytes(data)
+
+    hurt = verify(site.repository, point.id)
+
+    assert () == good.problems
+    assert hurt.problems
+
+
+# ---------------------------------------------------------------- to a host
+
+
+def test_files_come_back_to_a_folder_of_the_host(site: Site) -> None:
+    point = back_up(site, "web01")
+
+    result = site.host.restore(site.repository, RestoreRequest(point=point.id, to=r"E:\Restore"))
+
+    for file in result.files:
+        original = site.windows_file(next(f.source for f in point.files if f.name == file.name))
+        assert original.read_bytes() == site.windows_file(file.path).read_bytes()
+    assert CLEAN == site.leftovers()
+    assert [] == list((site.state / "journal").iterdir())
+
+
+def test_the_host_s_files_are_kept_unless_replacing_is_allowed(site: Site) -> None:
+    point = back_up(site, "web01")
+    request = RestoreRequest(point=point.id, to=r"E:\Restore")
+    site.host.restore(site.repository, request)
+
+    with pytest.raises(RestoreRefused, match="already"):
+        site.host.restore(site.repository, request)
+
+    site.host.restore(site.repository, msgspec.structs.replace(request, replace=True))
+
+
+@pytest.mark.parametrize("folder", ["Restore", r"E:Restore", r"E:\a\..\b", r"\\nas\share", "/restore"])
+def test_only_full_paths_of_the_host_are_taken(site: Site, folder: str) -> None:
+    point = back_up(site, "web01")
+
+    with pytest.raises(InvalidRequest, match="full Windows path"):
+        site.host.restore(site.repository, RestoreRequest(point=point.id, to=folder))
+
+
+def test_a_volume_without_room_is_refused_before_anything_is_written(site: Site) -> None:
+    point = back_up(site, "web01")
+    with site.served.host.change() as record:
+        for volume in record.volumes:
+            volume.free_bytes = 1000
+
+    with pytest.raises(RestoreRefused, match="MiB free"):
+        site.host.restore(site.repository, RestoreRequest(point=point.id, to=r"E:\Restore"))
+
+    assert not site.windows_file(r"E:\Restore").exists()
+
+
+def test_a_failed_restore_removes_what_it_wrote(site: Site, tmp_path: Path) -> None:
+    point = back_up(site, "web01")
+    for pack in (tmp_path / "repository" / "packs").rglob("*"):
+        if pack.is_file():
+            pack.write_bytes(pack.read_bytes()[:100])
+
+    with pytest.raises(RepositoryDamaged):
+        site.host.restore(site.repository, RestoreRequest(point=point.id, to=r"E:\Restore"))
+
+    restored = site.windows_file(r"E:\Restore")
+    assert not restored.exists() or not [path for path in restored.rglob("*") if path.is_file()]
+
+
+# ---------------------------------------------------------------- rebuild
+
+
+def test_a_deleted_offline_vm_is_imported_with_its_id_and_bytes(site: Site) -> None:
+    point = back_up(site, "legacy")
+    held = delete_vm(site, point)
+
+    result = site.host.rebuild(site.repository, RebuildRequest(point=point.id))
+
+    assert (point.vm_id, "legacy") == (result.vm.id, result.vm.name)
+    for path, data in held.items():
+        if path.endswith(".vhdx"):
+            assert data == site.windows_file(path).read_bytes()
+    assert [] == list((site.state / "journal").iterdir())
+
+
+def test_a_vm_is_made_by_new_vm_with_the_recorded_settings(site: Site) -> None:
+    point = back_up(site, "legacy")
+    delete_vm(site, point)
+
+    result = site.host.rebuild(site.repository, RebuildRequest(point=point.id, by=RebuildBy.NEW))
+
+    assert point.vm is not None
+    assert point.vm_id != result.vm.id
+    recorded, made = point.vm, result.vm
+    assert (recorded.generation, recorded.memory, recorded.processor) == (made.generation, made.memory, made.processor)
+    assert [disk.path for disk in recorded.disks] == [disk.path for disk in made.disks]
+
+
+def test_beside_the_original_it_gets_another_name_folder_id_and_no_network(site: Site) -> None:
+    point = back_up(site, "web01")
+
+    result = site.host.rebuild(site.repository, RebuildRequest(point=point.id, name="web01-drill", path=r"E:\Drill"))
+
+    assert "web01-drill" == result.vm.name
+    assert point.vm_id != result.vm.id
+    assert all((disk.path or "").startswith(r"E:\Drill\web01-drill") for disk in result.vm.disks)
+    assert all(adapter.switch_name is None for adapter in result.vm.network_adapters)
+    assert {"web01", "web01-drill"} <= {vm.name for vm in site.host.vms()}
+
+
+def test_an_existing_vm_is_never_overwritten_without_leave(site: Site) -> None:
+    point = back_up(site, "web01")
+    before = {vm.id: vm for vm in site.host.vms()}
+
+    with pytest.raises(RestoreRefused, match="still on the host"):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id))
+
+    assert before == {vm.id: vm for vm in site.host.vms()}
+
+
+def test_with_replace_the_vm_is_as_it_was_backed_up(site: Site) -> None:
+    from hvbackup.simulator.builder import change_disk
+
+    point = back_up(site, "web01")
+    disk = site.windows_file(next(file.source for file in point.files if file.kind == "disk"))
+    original = disk.read_bytes()
+    change_disk(site.served.host, point.vm_id)
+    assert original != disk.read_bytes()
+
+    plan = site.host.plan_rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+    result = site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True), plan=plan)
+
+    assert plan.destroys
+    assert point.vm_id == result.vm.id
+    assert original == disk.read_bytes()
+    assert 1 == sum(vm.name == "web01" for vm in site.host.vms())
+
+
+def test_a_plan_that_no_longer_holds_is_not_carried_out(site: Site) -> None:
+    point = back_up(site, "legacy")
+    request = RebuildRequest(point=point.id, name="copy", path=r"E:\Copy")
+    plan = site.host.plan_rebuild(site.repository, request)
+    delete_vm(site, point)
+
+    with pytest.raises(InvalidRequest, match="has changed"):
+        site.host.rebuild(site.repository, request, plan=plan)
+
+
+def test_a_rebuild_that_fails_on_the_host_leaves_no_files(site: Site) -> None:
+    point = back_up(site, "legacy")
+    delete_vm(site, point)
+    with site.served.host.change() as record:
+        record.faults.stop_at = {"Import-HvbVm:start": "fail"}
+
+    with pytest.raises(ScriptFailed, match="told to fail"):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id))
+
+    assert not any(site.windows_file(file.source).exists() for file in point.files)
+    assert [] == list((site.state / "journal").iterdir())
+
+
+# ---------------------------------------------------------------- mount
+
+
+def test_a_restored_disk_is_mounted_read_only_and_dismounted(site: Site) -> None:
+    point = back_up(site, "web01")
+    restored = site.host.restore(site.repository, RestoreRequest(point=point.id, to=r"E:\Restore", files=("*.vhdx",)))
+    path = restored.files[0].path
+
+    mounted = site.host.mount(MountRequest(path=path))
+    again = site.host.mount(MountRequest(path=path))
+    gone = site.host.unmount(path)
+    twice = site.host.unmount(path)
+
+    assert ["NTFS"] == [part.file_system for part in mounted.partitions]
+    assert mounted.partitions[0].drive_letter or mounted.partitions[0].access_paths
+    assert (False, True) == (mounted.already_mounted, again.already_mounted)
+    assert (True, False) == (gone.was_mounted, twice.was_mounted)
+    assert CLEAN == site.leftovers()
+
+
+def test_a_disk_that_a_vm_has_attached_is_not_mounted(site: Site) -> None:
+    path = site.host.vms()[0].disks[0].path
+
+    with pytest.raises(InvalidRequest, match="attached to the VM"):
+        site.host.mount(MountRequest(path=path))
+
+
+def test_a_disk_that_is_not_there_is_named(site: Site) -> None:
+    with pytest.raises(FileMissing):
+        site.host.mount(MountRequest(path=r"E:\nothing.vhdx"))
