@@ -94,8 +94,8 @@ def _new_vm(host: HostState, given: dict[str, Any]) -> Any:
     return vm_changes.new_vm(
         host,
         name=given["name"],
-        generation=given["generation"],
-        startup_bytes=given["startupBytes"],
+        generation=int(given["generation"]),
+        startup_bytes=int(given["startupBytes"]),
         path=given.get("path"),
         version=given.get("version") or "9.0",
     )

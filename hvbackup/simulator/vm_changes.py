@@ -99,11 +99,12 @@ def new_adapter(vm_id: str, name: str) -> NetworkAdapter:
 
 
 def register(folder: Path, record: HostRecord, vm_record: VmRecord, event: str) -> None:
-    """Add a VM to the host and write its configuration; `VmExists`, `VmCreationFailed`."""
+    """Add a VM to the host and write its configuration; `VmExists`, `VmCreationFailed`, `RequestRefused`."""
     if record.find_vm(vm_record.vm.id) is not None:
         raise HostError(
             "VmExists", f"The operation failed because a virtual machine with the identifier {vm_record.vm.id} exists."
         )
+    vm_record.vm = changed(vm_record.vm, {})
     try:
         if not vm_record.truth.without_files:
             write_configuration(folder, vm_record)
