@@ -242,13 +242,14 @@ class Index:
         Returns:
             Packs that are there and that no segment names (their kind is not known yet, and given as 0).
         """
+        known = list(self.packs.values())  # before listing: what is stored meanwhile is not missing
         there = {}
         for info in self._store.list(f.PACKS):
             pack = f.pack_of(info.name)
             if pack is not None:
                 there[pack] = info.size
         with self._lock:
-            self.unusable = {pack.id for pack in self.packs.values() if there.get(pack.id) != pack.size}
+            self.unusable = {pack.id for pack in known if there.get(pack.id) != pack.size}
             return [f.PackInfo(pack, size, 0) for pack, size in there.items() if pack not in self.packs]
 
     def adopt(self, packs: Iterable[f.PackInfo]) -> list[tuple[f.PackInfo, RepositoryDamaged]]:

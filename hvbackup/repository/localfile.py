@@ -28,7 +28,7 @@ def store_local_file(
     kind: str,
     grid: Grid | None = None,
     threads: int = THREADS,
-    progress: Callable[[int], None] = lambda _size: None,
+    progress: Callable[[int], object] = lambda _size: None,
     cancel: Cancellation | None = None,
 ) -> PointFile:
     """Store a file under `name` and return its entry.

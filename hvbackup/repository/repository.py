@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from importlib import resources
@@ -44,6 +45,8 @@ from hvbackup.secrets import Secret
 
 #: Records after which a segment is written although no point is finished, so that a crash leaves them findable.
 FLUSH_RECORDS = 16384
+#: Packs that no segment names are looked for at most this often: each time lists all packs.
+SEARCH_SECONDS = 30.0
 
 
 class Repository:
@@ -63,6 +66,7 @@ class Repository:
         self._source = BlockSource(store, keys, self._index, self._find_again)
         self._lock = threading.RLock()
         self._pool: PackPool | None = None
+        self._searched = -SEARCH_SECONDS
 
     # ------------------------------------------------------------ making and opening
 
@@ -253,8 +257,11 @@ class Repository:
     def _find_again(self) -> bool:
         """Look for blocks that the index lacks: in newer segments, then in packs that no segment names."""
         with self._lock:
+            if time.monotonic() - self._searched < SEARCH_SECONDS:
+                return False
             self._index.load()
             unknown = self._index.compare_packs()
+            self._searched = time.monotonic()
             return bool(unknown) and len(self._index.adopt(unknown)) < len(unknown)
 
     # ------------------------------------------------------------ looking after it

@@ -110,7 +110,7 @@ def _from_url(url: str, options: Mapping[str, Any]) -> ObjectStore:
     from obstore.store import from_url
 
     settings = dict(options)
-    client = {"timeout": timedelta(seconds=120), "connect_timeout": timedelta(seconds=20)}
+    client = {"timeout": timedelta(seconds=600), "connect_timeout": timedelta(seconds=20)}
     client.update(settings.pop("client_options", {}))
     retry = settings.pop("retry_config", {"max_retries": 8, "retry_timeout": timedelta(seconds=180)})
     try:
