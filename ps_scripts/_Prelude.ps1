@@ -19,14 +19,23 @@ function ConvertTo-HvbJson {
 }
 
 function Write-HvbAnswer {
-    # The good answer, as JSON text.
+    # The good answer, as JSON text. A long one is packed: then it needs fewer round trips.
     [CmdletBinding()]
     [OutputType([string])]
     param(
         [Parameter(Mandatory)] [Collections.IDictionary] $Data,
         [AllowEmptyCollection()] [string[]] $Warnings = @()
     )
-    ConvertTo-HvbJson -Data ([ordered]@{ contract = 1; ok = $true; data = $Data; warnings = @($Warnings) })
+    $text = ConvertTo-HvbJson -Data ([ordered]@{ contract = 1; ok = $true; data = $Data; warnings = @($Warnings) })
+    if ($text.Length -gt 32768) {
+        $bytes = [Text.Encoding]::ASCII.GetBytes($text)
+        $packed = New-Object -TypeName System.IO.MemoryStream
+        $deflate = New-Object -TypeName System.IO.Compression.DeflateStream -ArgumentList $packed, ([IO.Compression.CompressionLevel]::Fastest), $true
+        $deflate.Write($bytes, 0, $bytes.Length)
+        $deflate.Dispose()
+        $text = 'deflate:' + [Convert]::ToBase64String($packed.ToArray())
+    }
+    $text
 }
 
 function New-HvbError {

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hvbackup.remote.contract import PACKED
 from hvbackup.simulator.engine import Channel, Handler, HostError, ScriptContext, Stopped, TerminatingError
 
 PRELUDE = "_Prelude"
 BOOTSTRAP = "_Bootstrap"
 _CONTRACT = 1
+_LONG_ANSWER = 32768
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class PythonEngine:
         try:
             context = HandlerContext(name, _decode_request(name, request), channel)
             data = self._handlers.get(name, _no_handler)(context)
-            text = _dump({"contract": _CONTRACT, "ok": True, "data": data, "warnings": context.warnings})
+            text = _packed(_dump({"contract": _CONTRACT, "ok": True, "data": data, "warnings": context.warnings}))
         except (Stopped, TerminatingError):
             raise
         except HostError as error:
@@ -167,6 +171,15 @@ def _decode_request(name: str, request: object) -> dict[str, Any]:
 def _refusal(error_id: str, message: str, details: object, category: str, stack: str) -> str:
     error = {"id": error_id, "message": message, "details": details, "category": category, "stack": stack}
     return _dump({"contract": _CONTRACT, "ok": False, "error": error})
+
+
+def _packed(text: str) -> str:
+    """Pack a long answer as `Write-HvbAnswer` does."""
+    if len(text) <= _LONG_ANSWER:
+        return text
+    packing = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packing.compress(text.encode()) + packing.flush()
+    return PACKED + base64.b64encode(packed).decode()
 
 
 def _dump(document: dict[str, Any]) -> str:
