@@ -152,8 +152,9 @@ class PsrpShell(Shell):
         with self._lock:
             if command.stopped.is_set():
                 return
-            pipeline.start()
-        self._pump()
+            # Not `start()`: that tells the client, which PowerShell does at the end of a pipeline only
+            # (ServerPowerShellDriver.HandlePowerShellInvocationStateChanged).
+            pipeline.state = PSInvocationState.Running
         error: TerminatingError | None = None
         try:
             self._engine.run(_statements(pipeline), PipelineChannel(self, command, pipeline))

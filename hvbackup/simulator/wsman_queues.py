@@ -10,6 +10,8 @@ from typing import Any
 
 #: What a Stream element of an answer costs besides its base64 text, as bytes before base64.
 _STREAM_OVERHEAD = 96
+#: How long an answer that is not full waits for more; CPython lets another thread run only every 5 ms.
+_GATHER_SECONDS = 0.006
 
 
 class CommandEnded(Exception):
@@ -103,6 +105,7 @@ class OutputQueue:
                     if left <= 0:
                         return None
                     self._changed.wait(left)
+                self._gather(room)
             finally:
                 self._hungry -= 1
             taken: list[tuple[str, bytes]] = []
@@ -121,6 +124,12 @@ class OutputQueue:
                 used += len(chunk) + _STREAM_OVERHEAD
             self._changed.notify_all()
             return taken, self._done and not self._chunks
+
+    def _gather(self, room: int) -> None:
+        """Let what is being written right now come along: each answer costs the client a round trip (MS-PSRP 3.2)."""
+        end = time.monotonic() + _GATHER_SECONDS
+        while not self._done and self._size < room and (left := end - time.monotonic()) > 0:
+            self._changed.wait(left)
 
 
 class InputQueue:
