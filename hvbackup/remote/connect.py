@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+from hvbackup.errors import InvalidRequest
 from hvbackup.events import EventSink, Note, discard
 from hvbackup.remote.lane_transport import ScriptSource
 from hvbackup.remote.options import ConnectionOptions
@@ -17,7 +20,11 @@ def open_transport(
     Args:
         events: Takes the warnings about the choices made here, and the progress of calls that name no sink.
         scripts: Gives the text of a script by its name; tests bring their own.
+
+    Raises:
+        InvalidRequest: A certificate file does not hold what it should.
     """
+    _check_certificate_files(options)
     for text in _warnings(options):
         events(Note(host=options.host, text=text, level="warning"))
     if options.transport == "local":
@@ -47,3 +54,25 @@ def _warnings(options: ConnectionOptions) -> list[str]:
     if options.transport == "winrs" and options.auth == "negotiate":
         found.append("The transport winrs has no negotiate; it uses NTLM. For Kerberos choose auth kerberos.")
     return found
+
+
+def _check_certificate_files(options: ConnectionOptions) -> None:
+    """Read the PEM files once, where the error can name the file; a TLS library names neither file nor reason."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if options.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=options.ca_file)
+        except (ssl.SSLError, OSError):
+            raise InvalidRequest(
+                f"ca_file: {options.ca_file} holds no certificate",
+                hint="It must be PEM text: -----BEGIN CERTIFICATE-----. A DER file: openssl x509 -inform der -in FILE.",
+            ) from None
+    if options.client_certificate is not None:
+        password = options.client_key_password.reveal() if options.client_key_password is not None else ""
+        try:
+            context.load_cert_chain(options.client_certificate, options.client_key, password)
+        except (ssl.SSLError, OSError):
+            raise InvalidRequest(
+                f"client_certificate {options.client_certificate} and client_key {options.client_key} cannot be used",
+                hint="Both must be PEM text and belong together; an encrypted key needs client_key_password.",
+            ) from None

@@ -69,9 +69,12 @@ class Lane:
             self._queue.put(work)
         try:
             self._wait(work)
+        except Cancelled:
+            raise
         except BaseException:
             watch.stop.set()
-            work.done.wait(STOP_SECONDS)
+            if watch.begun:
+                work.done.wait(STOP_SECONDS)
             raise
         return work.outcome()
 

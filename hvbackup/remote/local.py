@@ -39,14 +39,14 @@ class LocalTransport(LaneTransport):
         """Nothing stays between two calls."""
 
     def _run(self, exchange: Exchange) -> Answer[Model]:
-        program = self._options.powershell or _find_powershell()
+        program = self._options.powershell or _find_powershell(self.host)
         exchange.watch.begun = True
         with _Process([program, *arguments(self._scripts)]) as process:
             _converse(process, exchange, input_lines(exchange, self._scripts))
         return exchange.reception.answer()
 
 
-def _find_powershell() -> str:
+def _find_powershell(host: str) -> str:
     """Return Windows PowerShell on Windows, else `pwsh`."""
     if sys.platform == "win32":
         return str(_system_folder() / "WindowsPowerShell" / "v1.0" / "powershell.exe")
@@ -54,6 +54,7 @@ def _find_powershell() -> str:
     if found is None:
         raise HostUnreachable(
             "there is no PowerShell on this machine",
+            host=host,
             hint="The transport local is for the Hyper-V host itself; from elsewhere use psrp.",
         )
     return found

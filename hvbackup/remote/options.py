@@ -107,6 +107,11 @@ def _check_account(options: ConnectionOptions) -> None:
             f"auth {options.auth} needs a user name and a password",
             "Give both, or use negotiate or kerberos with the ticket of the user who runs hvbackup.",
         )
+    if options.transport == "winrs" and options.auth == "negotiate" and options.password is None:
+        raise _refuse(
+            "the transport winrs has no negotiate without a password",
+            "Give user name and password, use auth kerberos, or the transport psrp.",
+        )
     if options.password is not None and not options.username:
         raise _refuse("a password without a user name", "Give the user name: DOMAIN\\NAME, NAME@DOMAIN or NAME.")
 

@@ -24,7 +24,8 @@ from hvbackup.errors import ConnectionLost, HvBackupError
 from hvbackup.models import Model
 from hvbackup.remote.bulk import begin_with_input, receive_frames, release, send_frames
 from hvbackup.remote.contract import Answer
-from hvbackup.remote.failures import QUOTAS, SHELL_NOT_FOUND, translated, wsman_fault_code
+from hvbackup.remote.failure_kinds import QUOTAS, SHELL_NOT_FOUND, wsman_fault_code
+from hvbackup.remote.failures import translated
 from hvbackup.remote.lane_transport import Exchange, LaneTransport
 from hvbackup.remote.options import ConnectionOptions
 from hvbackup.remote.quiet import pin_loggers

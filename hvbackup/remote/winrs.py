@@ -17,7 +17,8 @@ from winrm.protocol import Protocol
 from hvbackup.errors import HvBackupError
 from hvbackup.models import Model
 from hvbackup.remote.contract import Answer
-from hvbackup.remote.failures import QUOTAS, SHELL_NOT_FOUND, translated, wsman_fault_code
+from hvbackup.remote.failure_kinds import QUOTAS, SHELL_NOT_FOUND, wsman_fault_code
+from hvbackup.remote.failures import translated
 from hvbackup.remote.lane_transport import Exchange, LaneTransport
 from hvbackup.remote.options import ConnectionOptions
 from hvbackup.remote.quiet import pin_loggers

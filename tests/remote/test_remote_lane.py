@@ -26,16 +26,18 @@ def test_work_runs_in_one_thread_and_the_thread_disposes_last() -> None:
 
 def test_a_stop_frees_the_caller_at_once_while_nothing_has_reached_the_host() -> None:
     lane, gate, cancel = Lane("test", dispose=lambda: None), threading.Event(), Cancellation()
+    opened: list[bool] = []
 
     def connect() -> None:
         cancel.set()
-        gate.wait(30)
+        opened.append(gate.wait(30))
 
     with pytest.raises(Cancelled):
         lane.run(connect, Watch(timeout=10, cancel=cancel))
-    assert not gate.is_set()
+    assert opened == []
     gate.set()
     lane.close()
+    assert opened == [True]
 
 
 def test_a_stop_waits_for_what_has_reached_the_host() -> None:
@@ -58,6 +60,7 @@ def test_a_stop_waits_for_what_has_reached_the_host() -> None:
 def test_an_interruption_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     lane = Lane("test", dispose=lambda: None)
     watch = Watch(timeout=10)
+    watch.begun = True
 
     def interrupt(_work: object) -> None:
         raise KeyboardInterrupt

@@ -75,6 +75,7 @@ def test_anything_else_is_no_host(host: str) -> None:
         ({"ca_file": "x.pem", "verify": False}, "no meaning"),
         ({"ca_file": "x.pem", "tls": False}, "no meaning"),
         ({"client_certificate": "x.pem"}, "but auth negotiate"),
+        ({"transport": "winrs"}, "without a password"),
         ({"auth": "certificate"}, "needs client_certificate and client_key"),
         ({"auth": "certificate", "tls": False}, "needs TLS"),
         ({"proxy": "http://me:secret@proxy:8080"}, "a proxy with a password"),
@@ -145,3 +146,14 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         transport.call(GetHost())
     transport.close()
     assert caught.value.hint == "pip install 'hvbackup[credssp]'"
+
+
+def test_a_file_without_certificates_is_named_before_anything_is_sent(pem: str) -> None:
+    for changes in (
+        {"ca_file": pem},
+        {"auth": "certificate", "client_certificate": pem, "client_key": pem},
+        {"auth": "certificate", "client_certificate": pem, "client_key": pem, "client_key_password": Secret("x")},
+    ):
+        with pytest.raises(InvalidRequest, match=r"file\.pem") as caught:
+            open_transport(ConnectionOptions(**({"host": "hv01"} | changes)))
+        assert "PEM" in (caught.value.hint or "")
