@@ -275,7 +275,7 @@ def run_round(tool: Hvbackup | Restic | Borg, disks: dict[str, Path], scratch: P
     row: dict[str, float] = {step: sizes[step].stat().st_size / 1e6 / costs[step].seconds for step in STEPS}
     row["stored first"], row["stored"] = first / 1e6, second / 1e6
     row["peak MB"] = max(cost.peak_mb for cost in costs.values())
-    row["CPU s"] = sum(cost.cpu for cost in costs.values())
+    row.update({f"CPU {step}": costs[step].cpu for step in STEPS})
     return row
 
 
@@ -402,9 +402,10 @@ def report(medians: dict[str, dict[str, float]], *, print_json: bool) -> None:
         print(json.dumps(medians))
         return
     columns = list(next(iter(medians.values())))
-    print("".join(f"{column:>14}" for column in ("MB/s", *columns)))
-    for name, row in medians.items():
-        print(f"{name:>14}" + "".join(f"{row[column]:>14.0f}" for column in columns))
+    print("MB/s of source for the steps, MB stored, MB of peak memory, CPU seconds for the steps")
+    print("".join(f"{column:>14}" for column in ("", *medians)))
+    for column in columns:
+        print(f"{column:>14}" + "".join(f"{row[column]:>14.1f}" for row in medians.values()))
     print(*ratios(medians), sep="\n")
 
 

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from importlib import resources
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
-from hvbackup._version import __version__
 from hvbackup.errors import (
     HvBackupError,
     InvalidRequest,
     KeyRefused,
     RepositoryDamaged,
-    RepositoryExists,
     RepositoryNotFound,
 )
 from hvbackup.events import Cancellation, EventSink, discard
@@ -33,13 +26,14 @@ from hvbackup.repository.blocks import BlockSource
 from hvbackup.repository.check import Checker, CheckReport
 from hvbackup.repository.condemned import read_condemned
 from hvbackup.repository.crypto import Keys
+from hvbackup.repository.founding import found, now_text
 from hvbackup.repository.index import Index
 from hvbackup.repository.lease import TTL_SECONDS, Lease, LeaseBook
 from hvbackup.repository.packs import PackPool
 from hvbackup.repository.points import PointShelf
 from hvbackup.repository.reader import BlockPointReader
 from hvbackup.repository.stats import RepositoryStats, count_vms
-from hvbackup.repository.store import LookFirst, ObjectExists, ObjectMissing, Store, open_store
+from hvbackup.repository.store import LookFirst, ObjectMissing, Store, open_store
 from hvbackup.repository.writer import BlockPointWriter, Checkable
 from hvbackup.secrets import Secret
 
@@ -93,34 +87,8 @@ class Repository:
             RepositoryExists: There is a repository, or something else, at this place.
             InvalidRequest: An empty passphrase, or a level that is none.
         """
-        if passphrase is not None and not passphrase:
-            raise InvalidRequest("an empty passphrase protects nothing", hint="give one, or choose no encryption")
-        if not 1 <= zstd_level <= 19:
-            raise InvalidRequest(f"the zstd level is between 1 and 19, not {zstd_level}")
         store = _store(location, options, create=True)
-        _refuse_occupied(store)
-        config = f.Config(
-            format=f.FORMAT_NAME,
-            version=f.FORMAT_VERSION,
-            id=secrets.token_hex(16),
-            created_at=_now(),
-            encryption="none" if passphrase is None else "aes-256-gcm",
-            zstd_level=zstd_level,
-            pack_size=pack_size,
-            conditional_create=_probe_conditional_create(store),
-            help_hashes=_write_help(store),
-            tool_version=__version__,
-        )
-        master = None if passphrase is None else secrets.token_bytes(32)
-        if master is not None and passphrase is not None:
-            keyslots.write_slot(
-                store, master, passphrase, repository_id=config.id, created_at=_now(), log_n=scrypt_log_n
-            )
-        line = msgspec.json.encode(config)
-        try:
-            store.put(f.CONFIG_NAME, line + b"\n" + Keys(master).config_proof(line).encode() + b"\n", create=True)
-        except ObjectExists as error:
-            raise RepositoryExists(f"{store.location}: somebody made a repository here at the same time") from error
+        config, master = found(store, passphrase, zstd_level=zstd_level, pack_size=pack_size, scrypt_log_n=scrypt_log_n)
         return cls(store, config, master)
 
     @classmethod
@@ -330,7 +298,7 @@ class Repository:
             self._master,
             passphrase,
             repository_id=self.config.id,
-            created_at=_now(),
+            created_at=now_text(),
             label=label,
             log_n=scrypt_log_n,
         )
@@ -372,37 +340,6 @@ def _store(location: str | Path | Store, options: Mapping[str, Any] | None, *, c
     return open_store(location, options, create=create) if isinstance(location, (str, Path)) else location
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _refuse_occupied(store: Store) -> None:
-    # What an init that was cut off leaves behind is no obstacle.
-    ours = (f.KEYS, f.PROBES, f.GUIDE_NAME, f.EXTRACTOR_NAME, "staging/")
-    for info in store.list(""):
-        if info.name == f.CONFIG_NAME:
-            raise RepositoryExists(
-                f"{store.location}: there is a repository already", hint="open it, or take another place"
-            )
-        if not info.name.startswith(ours):
-            raise RepositoryExists(
-                f"{store.location}: there is something else here: {info.name}", hint="take an empty folder or prefix"
-            )
-
-
-def _probe_conditional_create(store: Store) -> bool:
-    name = f"{f.PROBES}{secrets.token_hex(8)}"
-    store.put(name, b"1", create=True)
-    try:
-        store.put(name, b"2", create=True)
-    except ObjectExists:
-        return True
-    else:
-        return False
-    finally:
-        store.delete(name)
-
-
 def _master(store: Store, config: f.Config, passphrase: Secret | None) -> bytes | None:
     if not config.encrypted:
         if passphrase is not None:
@@ -414,14 +351,3 @@ def _master(store: Store, config: f.Config, passphrase: Secret | None) -> bytes 
     if passphrase is None:
         raise KeyRefused(f"{store.location}: the repository is encrypted", hint="give its passphrase")
     return keyslots.find_master(store, passphrase, config.id)
-
-
-def _write_help(store: Store) -> dict[str, str]:
-    """Lay the extractor and a guide beside the data, for who has nothing but this repository; return their hashes."""
-    package = resources.files("hvbackup.repository")
-    hashes = {}
-    for name in (f.EXTRACTOR_NAME, f.GUIDE_NAME):
-        data = package.joinpath(name).read_bytes()
-        store.put(name, data)
-        hashes[name] = hashlib.sha256(data).hexdigest()
-    return hashes

@@ -17,8 +17,9 @@ from repository_points import CHEAP, PASSPHRASE, restore_file, store_files
 
 from hvbackup.errors import HvBackupError, StoreUnavailable
 from hvbackup.repository import Repository
+from hvbackup.repository.folder import FolderStore
 from hvbackup.repository.seams import Grid
-from hvbackup.repository.store import FolderStore, open_store
+from hvbackup.repository.store import open_store
 
 SMALL = Grid(block_size=4096)
 
@@ -110,7 +111,7 @@ sys.path[:0] = [sys.argv[3]]
 from faulty_store import CountingStore
 from repository_points import store_files
 from test_repository_crash import SECOND, SMALL, open_small
-from hvbackup.repository.store import FolderStore
+from hvbackup.repository.folder import FolderStore
 from pathlib import Path
 counting = CountingStore(FolderStore(Path(sys.argv[1])))
 die_at = int(sys.argv[2])
@@ -171,7 +172,7 @@ class Disk:
             else:
                 self.flushed[status.st_ino] = path.read_bytes()
 
-        monkeypatch.setattr("hvbackup.repository.store.os.fsync", fsync)
+        monkeypatch.setattr("hvbackup.repository.folder.os.fsync", fsync)
 
     def after_power_cut(self, target: Path) -> Path:
         """Write what the disk would hold: only flushed names, with only flushed bytes."""

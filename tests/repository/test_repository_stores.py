@@ -26,8 +26,9 @@ from hvbackup.errors import (
 from hvbackup.repository import Repository
 from hvbackup.repository import format as f
 from hvbackup.repository.crypto import Keys
+from hvbackup.repository.folder import FolderStore
 from hvbackup.repository.seams import Grid
-from hvbackup.repository.store import BucketStore, FolderStore, ObjectExists, ObjectMissing, Store, open_store
+from hvbackup.repository.store import BucketStore, ObjectExists, ObjectMissing, Store, open_store
 
 SMALL = Grid(block_size=4096)
 
