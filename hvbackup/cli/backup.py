@@ -10,12 +10,12 @@ from hvbackup.cli.context import Invocation, host_options, pass_invocation, repo
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.progress import ProgressDisplay
 from hvbackup.cli.sizes import size_text
-from hvbackup.errors import InvalidRequest
+from hvbackup.errors import ConfigurationError, InvalidRequest
 from hvbackup.models import JobStatus
 
 if TYPE_CHECKING:
     from hvbackup.jobs.plan import BackupPlan
-    from hvbackup.jobs.requests import BackupRequest
+    from hvbackup.jobs.requests import BackupRequest, Grouping
     from hvbackup.jobs.results import RunResult
 
 
@@ -101,10 +101,18 @@ def _request(invocation: Invocation, rerun: str | None, wishes: dict[str, Any]) 
         settings = {key: invocation.settings.get("backup", key) for key in wishes if key not in _NO_SETTINGS}
         merged = {key: wishes[key] if wishes[key] is not None else settings.get(key) for key in wishes}
         changes = {key: value for key, value in merged.items() if value is not None}
+    if "grouping" in changes:
+        changes["grouping"] = _grouping(changes["grouping"])
+    return msgspec.structs.replace(request, **changes)
+
+
+def _grouping(text: str) -> Grouping:
+    from hvbackup.jobs.requests import Grouping
+
     try:
-        return msgspec.convert({**msgspec.structs.asdict(request), **changes}, BackupRequest, from_attributes=True)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the settings of [backup] are wrong: {error}") from None
+        return Grouping(text)
+    except ValueError:
+        raise ConfigurationError(f"backup.grouping is each or shared, not {text!r}") from None
 
 
 _NO_SETTINGS = frozenset({"include", "exclude", "tags"})

@@ -15,10 +15,10 @@ from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.output import Output
 from hvbackup.cli.progress import ProgressDisplay
+from hvbackup.cli.reasons import why_or_fine
 from hvbackup.cli.sizes import duration_text, size_text
 from hvbackup.errors import ConfigurationError, VerificationFailed
 from hvbackup.events import Cancellation
-from hvbackup.models import Verdict
 
 if TYPE_CHECKING:
     from hvbackup.jobs.host import Host
@@ -131,18 +131,12 @@ class _Demo:
 
     def _explain_vms(self) -> None:
         self._title("Which VMs keep running, which are paused, and why", "hvbackup vms HOST --explain")
-        rows = []
-        for each in self._host.classify():
+        found = self._host.classify()
+        for each in found:
             self._output.record("classification", each)
-            failed = [condition for condition in each.conditions if condition.verdict is Verdict.FAILED]
-            rows.append(
-                (
-                    each.vm_name,
-                    each.method.value,
-                    failed[0].reason if failed else "all conditions that the host sees hold",
-                )
-            )
-        self._output.table(("VM", "method", "why"), rows)
+        self._output.table(
+            ("VM", "method", "why"), [(each.vm_name, each.method.value, why_or_fine(each)) for each in found]
+        )
 
     def _back_up(self, title: str) -> RunResult:
         from hvbackup.jobs.requests import BackupRequest

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hvbackup.cli.context import Invocation, host_options, pass_invocation
+from hvbackup.cli.reasons import why
 from hvbackup.errors import InvalidRequest
 from hvbackup.models import Classification, Verdict, Vm
 
@@ -62,14 +63,9 @@ def vms(
 
 
 def _table(invocation: Invocation, pairs: list[tuple[Vm, Classification]]) -> None:
-    rows = []
-    for vm, classification in pairs:
-        failed = [c.reason for c in classification.conditions if c.verdict is Verdict.FAILED]
-        doubt = "" if classification.agree else "writer and conditions disagree; "
-        rows.append((vm.name, vm.state, classification.method.value, doubt + "; ".join(failed), vm.id))
     invocation.output.table(
         ("VM", "state", "method", "id", "why"),
-        [(name, state, method, vm_id, why) for name, state, method, why, vm_id in rows],
+        [(vm.name, vm.state, each.method.value, vm.id, why(each)) for vm, each in pairs],
     )
 
 
