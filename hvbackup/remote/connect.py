@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 from hvbackup.errors import InvalidRequest
 from hvbackup.events import EventSink, Note, discard
 from hvbackup.remote.lane_transport import ScriptSource
@@ -24,7 +22,8 @@ def open_transport(
     Raises:
         InvalidRequest: A certificate file does not hold what it should.
     """
-    _check_certificate_files(options)
+    if options.ca_file is not None or options.client_certificate is not None:
+        _check_certificate_files(options)
     for text in _warnings(options):
         events(Note(host=options.host, text=text, level="warning"))
     if options.transport == "local":
@@ -58,6 +57,8 @@ def _warnings(options: ConnectionOptions) -> list[str]:
 
 def _check_certificate_files(options: ConnectionOptions) -> None:
     """Read the PEM files once, where the error can name the file; a TLS library names neither file nor reason."""
+    import ssl  # not at the top: whoever only imports this module waits for nothing
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.ca_file is not None:
         try:
