@@ -53,8 +53,11 @@ try {
             throw "'$path' is attached already, and not read-only."
         }
         $partitions = @(foreach ($partition in Get-Partition -Disk $disk) {
-                # A partition without a volume that Windows knows has none here.
-                $volume = @(Get-Volume -Partition $partition -ErrorAction SilentlyContinue)[0]
+                # A partition whose volume Windows does not know has none here.
+                $volume = $null
+                foreach ($found in Get-Volume -Partition $partition -ErrorAction SilentlyContinue) {
+                    $volume = $found
+                }
                 if ($root -and $volume) {
                     $folder = '{0}\{1}' -f $root, $partition.PartitionNumber
                     [void] [IO.Directory]::CreateDirectory($folder)

@@ -23,8 +23,8 @@ HEAD = """# Made by scripts/make_stub_cmdlets.py from the parameters of the real
 # What each cmdlet does is in Behaviour.ps1.
 """
 _SIMPLE = {
-    "string", "switch", "bool", "int", "int16", "long", "uint32", "uint64", "byte", "char", "guid", "version", "datetime",
-    "uint16", "timespan", "hashtable", "pscredential", "uri", "psobject",
+    "string", "switch", "bool", "int", "int16", "long", "uint16", "uint32", "uint64", "byte", "char", "guid", "version",
+    "datetime", "timespan", "hashtable", "pscredential", "uri", "psobject",
 }  # fmt: skip
 _COMMON = {"WhatIf", "Confirm"}
 #: The modules and the versions that they say they have.
@@ -122,7 +122,7 @@ def command_text(name: str, command: dict[str, Any], enums: dict[str, list[str]]
         f"function {name} {{\n"
         f"    [CmdletBinding({', '.join(binding)})]\n"
         "    param(\n" + ",\n".join(parameters) + "\n    )\n"
-        f"    process {{ Invoke-Behaviour $PSCmdlet $PSBoundParameters }}\n"
+        "    process { Invoke-Behaviour $PSCmdlet $PSBoundParameters }\n"
         "}\n"
     )
 

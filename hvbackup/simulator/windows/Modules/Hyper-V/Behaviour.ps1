@@ -239,7 +239,7 @@ Set-Behaviour Stop-VM -Takes VM, TurnOff, Force -Do {
 Set-Behaviour Remove-VM -Takes VM, Force -Do {
     param($bound)
     foreach ($machine in $bound.VM) {
-        Invoke-HostCommand remove-vm @{ id = $machine.Id.ToString() }
+        [void] (Invoke-HostCommand remove-vm @{ id = $machine.Id.ToString() })
     }
 }
 

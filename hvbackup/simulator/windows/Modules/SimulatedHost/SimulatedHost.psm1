@@ -64,11 +64,13 @@ $bases = @{
 function Assert-TypeName {
     # For ValidateScript: an object of another type is refused, as the real cmdlet's binder does.
     param($Value, [string] $Name)
-    if ($Value) {
-        $type = $Value.PSObject.TypeNames[0]
-        if ($type -ne $Name -and -not ($bases.ContainsKey($Name) -and $type -replace '^.*\.' -in $bases[$Name])) {
-            throw "Cannot convert a value of type '$type' to type '$Name'."
-        }
+    $wanted = @($Name)
+    if ($bases.ContainsKey($Name)) {
+        $wanted += @(foreach ($item in $bases[$Name]) { "Microsoft.HyperV.PowerShell.$item" })
+    }
+    # Not only the first name: Select-Object puts one of its own before it, since these are PSCustomObjects.
+    if ($Value -and -not ($Value.PSObject.TypeNames | Where-Object -FilterScript { $_ -in $wanted })) {
+        throw "Cannot convert a value of type '$($Value.PSObject.TypeNames[0])' to type '$Name'."
     }
     $true
 }

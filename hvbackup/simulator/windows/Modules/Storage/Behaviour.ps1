@@ -63,13 +63,13 @@ Set-Behaviour Get-Volume -Takes Partition -Do {
 Set-Behaviour Add-PartitionAccessPath -Takes InputObject, AccessPath -Do {
     param($bound)
     foreach ($partition in $bound.InputObject) {
-        Invoke-HostCommand add-access-path @{ diskNumber = $partition.DiskNumber; number = $partition.PartitionNumber; path = $bound.AccessPath }
+        [void] (Invoke-HostCommand add-access-path @{ diskNumber = $partition.DiskNumber; number = $partition.PartitionNumber; path = $bound.AccessPath })
     }
 }
 
 Set-Behaviour Remove-PartitionAccessPath -Takes InputObject, AccessPath -Do {
     param($bound)
     foreach ($partition in $bound.InputObject) {
-        Invoke-HostCommand remove-access-path @{ diskNumber = $partition.DiskNumber; number = $partition.PartitionNumber; path = $bound.AccessPath }
+        [void] (Invoke-HostCommand remove-access-path @{ diskNumber = $partition.DiskNumber; number = $partition.PartitionNumber; path = $bound.AccessPath })
     }
 }
