@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import io
 import re
 import socket
 import uuid
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from hvbackup.simulator.server import WSManServer
 from hvbackup.simulator.wsman_envelope import MalformedEnvelope, parse_duration, parse_request
+from hvbackup.simulator.wsman_http import Connection
 
 AUTHORIZATION = "Basic " + base64.b64encode(f"Administrator:{PASSWORD}".encode()).decode()
 UNKNOWN = uuid.uuid4()
@@ -183,6 +185,23 @@ def test_a_client_that_hangs_up_in_the_middle_of_its_body_does_no_harm(server: W
         connection.sendall(b"POST /wsman HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
     with opened_pool(server) as pool:
         assert run(pool, "hostname") == ["HV01"]
+
+
+class BrokenPipe(io.BytesIO):
+    """A stream whose last bytes cannot be written."""
+
+    def close(self) -> None:
+        super().close()
+        raise BrokenPipeError
+
+
+def test_a_client_that_is_gone_when_its_answer_comes_leaves_nothing_open() -> None:
+    connection = Connection.__new__(Connection)
+    connection.wfile, connection.rfile = BrokenPipe(), io.BytesIO()
+    connection.finish()
+
+    assert connection.wfile.closed
+    assert connection.rfile.closed
 
 
 def test_a_client_without_tls_on_the_tls_port_does_no_harm(start_server: StartServer) -> None:
