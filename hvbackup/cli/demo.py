@@ -15,7 +15,7 @@ from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.output import Output
 from hvbackup.cli.progress import ProgressDisplay
-from hvbackup.cli.reasons import why_or_fine
+from hvbackup.cli.reasons import why
 from hvbackup.cli.sizes import duration_text, size_text
 from hvbackup.errors import ConfigurationError, VerificationFailed
 from hvbackup.events import Cancellation
@@ -134,9 +134,7 @@ class _Demo:
         found = self._host.classify()
         for each in found:
             self._output.record("classification", each)
-        self._output.table(
-            ("VM", "method", "why"), [(each.vm_name, each.method.value, why_or_fine(each)) for each in found]
-        )
+        self._output.table(("VM", "method", "why"), [(each.vm_name, each.method.value, why(each)) for each in found])
 
     def _back_up(self, title: str) -> RunResult:
         from hvbackup.jobs.requests import BackupRequest

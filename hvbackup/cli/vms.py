@@ -83,7 +83,7 @@ def show_classification(invocation: Invocation, classification: Classification) 
         output.line(
             f"  {_MARKS[condition.verdict]} {condition.text}: {condition.reason}", fg=_COLOURS[condition.verdict]
         )
-        if condition.cure and condition.verdict is Verdict.FAILED:
+        if condition.cure and condition.verdict is not Verdict.MET:
             output.line(f"      cure: {condition.cure}")
 
 

@@ -124,7 +124,7 @@ def _scsi(vm: Vm, host: HostFacts) -> Iterator[Condition]:
         id=key,
         text=text,
         verdict=Verdict.MET if met else Verdict.FAILED,
-        reason=met or "it has none, so no disk can be added while it runs (Hyper-V-VMMS event 10103)",
+        reason=met or "it has no SCSI controller, so no disk can be added while it runs (Hyper-V-VMMS event 10103)",
         cure=None if met else cures.add_scsi_controller(vm),
     )
 

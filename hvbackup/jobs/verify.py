@@ -54,7 +54,9 @@ def verify_point(
         read += fresh
         done += file.size_bytes
     if point.vm is not None:
-        problems += check_chains(point.vm, disks).problems
+        chains = check_chains(point.vm, disks)
+        problems += chains.problems
+        notes += [f"doubtful: {text}" for text in chains.doubts]
     events(StepFinished(vm=point.vm_name, step="verify"))
     return VerifyResult(
         point_id=point.id,

@@ -177,7 +177,10 @@ class VmCopy:
                 grids[file.source] = Grid(cuts=grid_cuts(source))
             except ImageError:
                 grids[file.source] = Grid()  # not looked into, as has been noted
-        self._refuse_broken(check_chains(self._job.vm, sources), self._job.vm.name)
+        chains = check_chains(self._job.vm, sources)
+        self._refuse_broken(chains, self._job.vm.name)
+        for doubt in chains.doubts:
+            self._log.warning(doubt)
         return grids
 
     def _refuse_broken(self, found: DiskFindings, what: str) -> None:

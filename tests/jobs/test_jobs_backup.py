@@ -19,6 +19,7 @@ from hvbackup.remote.connect import open_transport
 from hvbackup.remote.options import ConnectionOptions
 from hvbackup.secrets import Secret
 from hvbackup.simulator.builder import change_disk
+from hvbackup.simulator.small_disk import write_small_disk
 from hvbackup.simulator.vm_specs import VmSpec
 
 Site = Any  # the fixtures' NamedTuple; pytest imports conftest by itself
@@ -344,3 +345,18 @@ def test_a_wrong_password_is_refused_before_anything(site: Site) -> None:
 
     with Host(open_transport(options), state_folder=site.state) as host, pytest.raises(AuthenticationRefused):
         host.backup(site.repository, BackupRequest())
+
+
+def test_a_parent_that_does_not_fit_its_child_is_a_warning_and_a_missing_one_a_failure(make_site: MakeSite) -> None:
+    site = make_site([VmSpec(key="chain01", name="chain01", chain=1)])
+    parent = site.windows_file(site.host.vms()[0].disks[0].chain[-1].path)
+    parent.unlink()
+    write_small_disk(parent, variant=77)
+
+    doubtful = site.host.backup(site.repository, BackupRequest()).jobs[0]
+    parent.unlink()
+    lacking = site.host.backup(site.repository, BackupRequest()).jobs[0]
+
+    assert JobStatus.WARNING == doubtful.status
+    assert any("not the parent" in text for text in doubtful.warnings)
+    assert JobStatus.FAILED == lacking.status
