@@ -38,18 +38,20 @@ def check_disk(source: Source) -> DiskFindings:
 
 
 def check_chains(vm: Vm, sources: Mapping[str, Source]) -> DiskFindings:
-    """Check that each image of a chain is the parent of the one before it.
+    """Check that the chain of each attached disk is whole: every image there, the parent of the one before it.
+
+    That the last image needs no parent is read from the image itself: a host that could not read a chain lists only
+    the part that it could.
 
     Args:
-        sources: Image files by their path on the host, in lower case; a chain with a file that is not there is a
-            problem.
+        sources: Image files by their path on the host, in lower case.
     """
     problems: list[str] = []
     doubts: list[str] = []
     for disk in vm.disks:
-        if len(disk.chain) < 2:
+        if disk.path is None:
             continue
-        paths = [link.path for link in disk.chain]
+        paths = [link.path for link in disk.chain] or [disk.path]
         lacking = [path for path in paths if path.lower() not in sources]
         if lacking:
             problems.append(f"{disk.path}: {lacking[0]} of its chain is missing")
@@ -58,5 +60,10 @@ def check_chains(vm: Vm, sources: Mapping[str, Source]) -> DiskFindings:
             report = check_chain([sources[path.lower()] for path in paths])
         except (ImageDamaged, ImageUnsupported):
             continue  # told of by `check_disk`
-        doubts += [f"chain of {ntpath.basename(disk.path or '')}: {text}" for text in report.link_problems]
+        root = report.images[-1]
+        if root.type == "differencing":
+            parent = root.parent_paths[0] if root.parent_paths else "its parent"
+            problems.append(f"{disk.path}: {paths[-1]} is a differencing disk, and {parent} is not there")
+        else:
+            doubts += [f"chain of {ntpath.basename(disk.path)}: {text}" for text in report.link_problems]
     return DiskFindings(problems=tuple(problems), doubts=tuple(doubts))
