@@ -47,7 +47,13 @@ class Output(NamedTuple):
 
 
 class Lane(Protocol):
-    """Runs scripts over one host at a time."""
+    """Runs scripts over one host at a time.
+
+    Attributes:
+        untouched: The host of which this lane has a copy that nothing has changed, or None; the user of the lane says.
+    """
+
+    untouched: HostState | None
 
     def take(self, source: HostState) -> HostState:
         """Put a copy of a host where this lane sees it, in place of the one before."""
@@ -89,9 +95,13 @@ class PythonLane:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.untouched: HostState | None = None
 
     def take(self, source: HostState) -> HostState:
         """See `Lane`."""
+        if self.untouched is source:
+            return HostState(self._folder)
+        self.untouched = source
         shutil.rmtree(self._folder, ignore_errors=True)
         return copy_host(source, self._folder)
 
@@ -109,6 +119,7 @@ class PowerShellLane:
 
     def __init__(self, program: Path, folder: Path, first: HostState) -> None:
         self._folder = folder
+        self.untouched: HostState | None = None
         self.take(first)
         environment = {**os.environ, **powershell_environment(folder)}
         driver = Path(__file__).with_name("call_scripts.ps1")
@@ -122,6 +133,9 @@ class PowerShellLane:
 
     def take(self, source: HostState) -> HostState:
         """See `Lane`. The folder stays, since PowerShell's drives are made when it starts."""
+        if self.untouched is source:
+            return HostState(self._folder)
+        self.untouched = source
         self._folder.mkdir(exist_ok=True)
         for entry in self._folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():

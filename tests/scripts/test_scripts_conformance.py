@@ -87,8 +87,10 @@ class Seen(NamedTuple):
 
 
 def run(lane: Lane, source: HostState, case: Case) -> Seen:
-    """Ask a case on a fresh host and return everything that can be seen of it."""
+    """Ask a case on a fresh host (or one that was only asked what it refuses) and return what can be seen of it."""
     host = lane.take(source)
+    if case.prepare or case.then or case.error not in ("RequestRefused", "PathRefused"):
+        lane.untouched = None
     if case.prepare:
         case.prepare(host)
     request = case.request(host) if callable(case.request) else case.request
