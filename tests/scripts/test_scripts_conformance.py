@@ -21,7 +21,7 @@ from script_lanes import Lane, PowerShellLane, PythonLane
 
 from hvbackup.errors import ScriptFailed
 from hvbackup.remote.calls import CALLS
-from hvbackup.remote.contract import PACKED, parse_answer, unpacked
+from hvbackup.remote.contract import parse_answer, unpacked
 from hvbackup.simulator.state import HostState
 
 HostSource = Callable[[str], HostState]
@@ -120,13 +120,6 @@ def ask(
         "frames": opened(script, output.frames),
     }
     return document
-
-
-def unpacked(text: str) -> str:
-    """An answer's JSON, which a long answer packs."""
-    if not text.startswith(PACKED):
-        return text
-    return zlib.decompress(base64.b64decode(text.removeprefix(PACKED)), -15).decode("ascii")
 
 
 def opened(script: str, frames: list[bytes]) -> list[bytes]:
