@@ -15,6 +15,7 @@ from hvbackup.models import RestorePoint
 from hvbackup.repository import format as f
 from hvbackup.repository.blocks import BlockSource
 from hvbackup.repository.geometry import Layout
+from hvbackup.repository.pointfile import OpenedPointFile
 from hvbackup.repository.seams import Grid
 from hvbackup.repository.trees import Tree
 
@@ -119,9 +120,12 @@ class BlockPointReader:
 
     def _plain(self, name: str, block: int, sha256: bytes, length: int) -> bytes:
         data = bytes(length) if sha256 == f.ZERO_HASH else self._block_by_hash(sha256)
+        self._check_length(name, block, data, length)
+        return data
+
+    def _check_length(self, name: str, block: int, data: bytes, length: int) -> None:
         if len(data) != length:
             raise RepositoryDamaged(f"{self.point.id}: block {block} of {name} has another length than its grid says")
-        return data
 
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         """Return bytes of a file; fewer at its end.
@@ -142,6 +146,31 @@ class BlockPointReader:
             parts.append(data[offset - start : end - start])
             offset = start + length
         return b"".join(parts)
+
+    def open(self, name: str) -> OpenedPointFile:
+        """Open a file as a seekable, read-only file object that reads ahead and keeps what it read last.
+
+        Raises:
+            InvalidRequest: The point has no such file; the hint names those that it has.
+            RepositoryDamaged: What is known of its blocks cannot be read.
+        """
+        file = self._file(name)
+        return OpenedPointFile(name, file.layout, lambda first, count: self._joined(name, file, first, count))
+
+    def _joined(self, name: str, file: _File, first: int, count: int) -> bytes:
+        """Return consecutive blocks in one piece; those that lie together in a pack are fetched together."""
+        joined = b"".join(file.tree.hashes(first, count))
+        hashes = [joined[at : at + 32] for at in range(0, len(joined), 32)]
+        start = file.layout.extent(first)[0]
+        last, length = file.layout.extent(first + count - 1)
+        page = bytearray(last + length - start)
+        for pieces in self._plan(range(first, first + count), hashes):
+            for piece, data in zip(pieces, self._read_range(pieces), strict=True):
+                for block in piece.blocks:
+                    offset, length = file.layout.extent(block)
+                    self._check_length(name, block, data, length)
+                    page[offset - start : offset - start + length] = data
+        return bytes(page)
 
     def restore(
         self,
@@ -212,8 +241,7 @@ class BlockPointReader:
                 for piece, data in zip(pieces, future.result(), strict=True):
                     for block in piece.blocks:
                         offset, length = file.layout.extent(block)
-                        if len(data) != length:
-                            raise RepositoryDamaged(f"{self.point.id}: block {block} of {name} has a wrong length")
+                        self._check_length(name, block, data, length)
                         sink(offset, data)
         finally:
             for _, future in running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -67,6 +68,9 @@ class PointReader(Protocol):
 
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         """Bytes of a file, checked; fewer at its end."""
+
+    def open(self, name: str) -> io.RawIOBase:
+        """A file as a seekable, read-only, thread-safe file object with read-ahead and cache; `with` closes it."""
 
     def restore(
         self,
