@@ -7,8 +7,9 @@ in lower case, without braces. Paths are Windows paths as the host gave them.
 
 from __future__ import annotations
 
+import threading
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -45,6 +46,25 @@ class JobStatus(str, Enum):
     WARNING = "warning"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+KindT = TypeVar("KindT")
+
+_decodable: set[object] = set()
+_preparing = threading.Lock()
+
+
+def decodable(kind: type[KindT]) -> type[KindT]:
+    """Return `kind`, ready to be decoded into from several threads.
+
+    msgspec makes its picture of a class when the class is first decoded into, and makes it visible before it is
+    complete: two threads that do so at once crash the process (0.20 to 0.22). So it is made here, by one thread.
+    """
+    if kind not in _decodable:
+        with _preparing:
+            msgspec.json.Decoder(kind)
+            _decodable.add(kind)
+    return kind
 
 
 # ---------------------------------------------------------------- the host

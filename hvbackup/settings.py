@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from hvbackup.errors import ConfigurationError
+from hvbackup.models import decodable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -170,7 +171,7 @@ def _read(file: Path) -> _File | None:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
     _refuse_open_to_all(file)
     try:
-        return msgspec.convert(tomllib.loads(text), _File)
+        return msgspec.convert(tomllib.loads(text), decodable(_File))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file} is no TOML: {error}") from None
     except msgspec.ValidationError as error:
@@ -212,7 +213,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
                 hint=_near(variable, [f"HVBACKUP_{s}_{k}".upper() for s, t in _SECTIONS.items() for k in _keys(t)]),
             )
         try:
-            parsed = msgspec.convert({key: text}, kind, strict=False)
+            parsed = msgspec.convert({key: text}, decodable(kind), strict=False)
         except msgspec.ValidationError as error:
             raise ConfigurationError(f"the environment variable {variable}: {error}") from None
         values[f"{section}.{key}"] = Value(value=getattr(parsed, key), origin=f"environment, {variable}")

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from hvbackup._version import __version__
 from hvbackup.jobs.clock import now_text
-from hvbackup.models import Model
+from hvbackup.models import Model, decodable
 
 
 class SideEffect(Model, frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ def _open_effects(path: Path) -> dict[int, SideEffect]:
         except ValueError:
             continue  # the last line of a process that died while writing: its effect had not begun
         if "begin" in record:
-            effects[record["begin"]] = msgspec.convert(record["effect"], SideEffect)
+            effects[record["begin"]] = msgspec.convert(record["effect"], decodable(SideEffect))
         else:
             effects.pop(record.get("undone"), None)
     return effects

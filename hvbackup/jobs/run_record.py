@@ -10,7 +10,7 @@ from hvbackup.errors import InvalidRequest
 from hvbackup.jobs.journal import state_folder
 from hvbackup.jobs.requests import BackupRequest
 from hvbackup.jobs.results import RunResult
-from hvbackup.models import Model
+from hvbackup.models import Model, decodable
 
 #: Records kept for each machine; older ones are removed.
 KEPT = 500
@@ -54,7 +54,7 @@ def load_run(run_id: str, folder: Path | None = None) -> RunRecord:
             hint="The id of a run is printed at its end; only runs of this machine and user can be run again.",
         )
     try:
-        return msgspec.json.decode(files[0].read_bytes(), type=RunRecord)
+        return msgspec.json.decode(files[0].read_bytes(), type=decodable(RunRecord))
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"{files[0]} is damaged: {error}", hint="Name the VMs with --include instead.") from None
 

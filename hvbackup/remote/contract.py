@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from hvbackup.errors import ContractViolated, ScriptFailed
-from hvbackup.models import Model
+from hvbackup.models import Model, decodable
 
 CONTRACT = 1
 #: What a packed document begins with.
@@ -106,7 +106,7 @@ def parse_answer(call: Call[AnswerT], text: str, *, host: str = "", port: int | 
         )
 
     try:
-        document = msgspec.json.decode(unpacked(text), type=_Document)
+        document = msgspec.json.decode(unpacked(text), type=decodable(_Document))
     except (msgspec.DecodeError, ValueError) as error:
         raise violated(str(error)) from None
     if document.contract != CONTRACT:
@@ -126,7 +126,7 @@ def parse_answer(call: Call[AnswerT], text: str, *, host: str = "", port: int | 
             port=port,
         )
     try:
-        data = msgspec.json.decode(document.data, type=call.answer)
+        data = msgspec.json.decode(document.data, type=decodable(call.answer))
     except (msgspec.DecodeError, ValueError) as error:
         raise violated(str(error)) from None
     return Answer(data, document.warnings)  # type: ignore[arg-type]

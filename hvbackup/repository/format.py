@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from hvbackup.errors import FormatUnsupported, RepositoryDamaged
-from hvbackup.models import Model, RestorePoint
+from hvbackup.models import Model, RestorePoint, decodable
 
 ResultT = TypeVar("ResultT")
 
@@ -164,7 +164,7 @@ def decode_json(data: bytes, type_: type[ResultT], what: str) -> ResultT:
         RepositoryDamaged: It is not JSON, or not of this type; `what` says what cannot be read.
     """
     try:
-        return msgspec.json.decode(data, type=type_)
+        return msgspec.json.decode(data, type=decodable(type_))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RepositoryDamaged(f"{what} cannot be read: {error}") from error
 

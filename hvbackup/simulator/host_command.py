@@ -43,6 +43,7 @@ from typing import Any
 
 import msgspec
 
+from hvbackup.models import decodable
 from hvbackup.simulator import mounts, vm_changes, vm_import
 from hvbackup.simulator.builder import change_disk
 from hvbackup.simulator.diskshadow import run_script
@@ -131,13 +132,13 @@ def _compare_vm(host: HostState, given: dict[str, Any]) -> Any:
 
 
 def _check_plan(host: HostState, given: dict[str, Any]) -> Any:
-    plan = msgspec.convert(given["plan"], type=PlannedVm)
+    plan = msgspec.convert(given["plan"], type=decodable(PlannedVm))
     plan.problems = vm_import.problems_of(host, plan)
     return plan
 
 
 def _import_vm(host: HostState, given: dict[str, Any]) -> Any:
-    return vm_import.import_vm(host, msgspec.convert(given["plan"], type=PlannedVm))
+    return vm_import.import_vm(host, msgspec.convert(given["plan"], type=decodable(PlannedVm)))
 
 
 def _get_vhd(host: HostState, given: dict[str, Any]) -> dict[str, Any]:

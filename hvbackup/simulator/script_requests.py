@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hvbackup.models import decodable
 from hvbackup.remote.contract import Call
 from hvbackup.simulator.engine import HostError, ScriptContext, Stopped
 from hvbackup.simulator.state import HostRecord, HostState
@@ -47,7 +48,7 @@ def read_request(context: ScriptContext, call: type[CallT]) -> CallT:
     # A key without a value means the default.
     given = {key: value for key, value in context.request.items() if value is not None or known[key].required}
     try:
-        typed: CallT = msgspec.convert(given, type=call)
+        typed: CallT = msgspec.convert(given, type=decodable(call))
     except msgspec.ValidationError as error:
         raise HostError("RequestRefused", f"The request is malformed: {error}") from None
     return typed

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from hvbackup.models import Vm
+from hvbackup.models import Vm, decodable
 from hvbackup.simulator.state_lock import locked
 
 STATE_FILE = "state.json"
@@ -281,7 +281,7 @@ class HostState:
 
     def read(self) -> HostRecord:
         """Return the state as it is now."""
-        return msgspec.json.decode((self.folder / STATE_FILE).read_bytes(), type=HostRecord)
+        return msgspec.json.decode((self.folder / STATE_FILE).read_bytes(), type=decodable(HostRecord))
 
     @contextlib.contextmanager
     def change(self) -> Iterator[HostRecord]:

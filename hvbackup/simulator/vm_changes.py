@@ -19,6 +19,7 @@ from hvbackup.models import (
     Processor,
     Security,
     Vm,
+    decodable,
 )
 from hvbackup.simulator.engine import HostError
 from hvbackup.simulator.state import HostRecord, HostState, VmRecord, now, plain_guid
@@ -142,7 +143,7 @@ def changed(vm: Vm, changes: dict[str, Any]) -> Vm:
         old = whole[key]
         whole[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     try:
-        return msgspec.convert(whole, type=Vm)
+        return msgspec.convert(whole, type=decodable(Vm))
     except msgspec.ValidationError as error:
         raise HostError("RequestRefused", str(error)) from None
 

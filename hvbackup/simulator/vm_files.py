@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from hvbackup.models import Vm
+from hvbackup.models import Vm, decodable
 from hvbackup.simulator.state import Record, VmRecord, VmTruth
 from hvbackup.simulator.volumes import local_path
 
@@ -56,7 +56,7 @@ def read_configuration(folder: Path, path: str) -> SavedConfiguration:
     if not raw.startswith(_VMCX):
         raise ValueError("The virtual machine configuration could not be read.")
     try:
-        return msgspec.json.decode(raw[len(_VMCX) :], type=SavedConfiguration)
+        return msgspec.json.decode(raw[len(_VMCX) :], type=decodable(SavedConfiguration))
     except msgspec.DecodeError:
         raise ValueError("The virtual machine configuration could not be read.") from None
 
