@@ -82,6 +82,7 @@ def same_path(left: str, right: str) -> bool:
 
 
 def _is_below(path: str, root: str) -> bool:
-    head = root.rstrip("\\").casefold()
-    text = path.casefold()
+    # Not `casefold`: for Windows `ß` and `ss` are two names, and lengths must stay.
+    head = root.rstrip("\\").lower()
+    text = path.lower()
     return text == head or text.startswith(head + "\\")

@@ -44,7 +44,7 @@ def sources_of(vm: Vm, component: Component | None) -> tuple[FilePlace, ...]:
 
     def add(path: str, filespec: str, *, required: bool = False, recursive: bool = False) -> None:
         folder = path.rstrip("\\")
-        key = (folder.casefold(), filespec.casefold())
+        key = (folder.lower(), filespec.lower())
         known = found.get(key)
         found[key] = FilePlace(
             path=folder,
@@ -93,7 +93,7 @@ def disk_files(vm: Vm) -> tuple[str, ...]:
         if disk.path is None:
             continue
         for path in (disk.path, *(link.path for link in disk.chain)):
-            paths.setdefault(path.casefold(), path)
+            paths.setdefault(path.lower(), path)
     return tuple(paths.values())
 
 

@@ -91,7 +91,8 @@ def list_files(
 def _shadowed(entry: FileEntry, place: tuple[FilePlace, str], volumes: Sequence[Volume]) -> ShadowedFile:
     source, shadow_folder = place
     relative = ntpath.relpath(entry.path, shadow_folder)
-    path = ntpath.normpath(ntpath.join(source.path, relative))
+    # `D:` and a name without a backslash would be a place below the current folder of the drive.
+    path = ntpath.normpath(f"{source.path}\\{relative}")
     return ShadowedFile(
         source=below_volume(path, volumes),
         shadow_path=entry.path,
