@@ -51,6 +51,8 @@ def serve(invocation: Invocation, port: int, tls: bool, engine: str, folder: str
         )
         ready = serving.ready
         output = invocation.output
+        # Before the first line: who has read it may stop us at once, and the folder must go then too.
+        cancel = stack.enter_context(interruptible(output))
         if output.json:
             # The one line of this command whose keys are not camelCase: scripts read it, see docs/simulator.md.
             output.raw(
@@ -70,7 +72,6 @@ def serve(invocation: Invocation, port: int, tls: bool, engine: str, folder: str
             output.line(f"CA file   {ready.ca_file or '(no TLS)'}")
             output.line(f"folder    {place}")
             output.line("Ctrl-C stops it.")
-        with interruptible(output) as cancel:
-            while not cancel.wait(0.5):
-                pass
+        while not cancel.wait(0.5):
+            pass
     return 0
