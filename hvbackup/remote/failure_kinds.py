@@ -223,16 +223,21 @@ def _is_local(options: ConnectionOptions) -> bool:
     return bool(name) and "@" not in name and ("\\" not in name or name.startswith(".\\"))
 
 
+def _nobody_listens(error: BaseException, options: ConnectionOptions) -> RemoteError | None:
+    # Looked for in the whole chain before `_network`: urllib3 wraps it in an error that is a kind of time-out.
+    if isinstance(error, ConnectionRefusedError):
+        return remote_error(
+            HostUnreachable, options, "refuses the connection: nothing listens there", _ENABLE + _listener(options)
+        )
+    return None
+
+
 def _network(error: BaseException, options: ConnectionOptions) -> RemoteError | None:
     if _is(error, "ProxyError"):
         return remote_error(HostUnreachable, options, "cannot be reached through the proxy", f"Check {options.proxy}.")
     if isinstance(error, socket.gaierror) or _is(error, "NameResolutionError"):
         return remote_error(HostUnreachable, options, "is a name that is not found", "Check the name and the DNS.")
-    if isinstance(error, ConnectionRefusedError):
-        return remote_error(
-            HostUnreachable, options, "refuses the connection: nothing listens there", _ENABLE + _listener(options)
-        )
-    if _is(error, "ConnectTimeout", "ConnectTimeoutError"):
+    if _is(error, "ConnectTimeout", "ConnectTimeoutError") and not _is(error, "NewConnectionError"):
         return remote_error(
             HostUnreachable,
             options,
@@ -286,6 +291,7 @@ RECOGNISERS = (
     _fault,
     _http_status,
     _authentication,
+    _nobody_listens,
     _network,
     _protocol,
     _broken,

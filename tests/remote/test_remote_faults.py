@@ -85,6 +85,7 @@ def ntlm_link(request: pytest.FixtureRequest, new_link: Callable[[str], Link]) -
 def test_a_port_where_nobody_listens_is_unreachable(tls_link: Link, silent_port: int) -> None:
     error = refused(tls_link, HostUnreachable, port=silent_port)
 
+    assert "refuses the connection: nothing listens there" in str(error)
     assert "Enable-PSRemoting" in (error.hint or "")
     assert "5985" in (error.hint or "")
 
