@@ -68,6 +68,26 @@ class RestoreRequest(Model, frozen=True, kw_only=True):
     lanes: int = 2
 
 
+class ImportRequest(Model, frozen=True, kw_only=True):
+    """Make a restore point of a folder of this machine, such as an exported VM.
+
+    Attributes:
+        folder: The folder; all files below it become the point's.
+        vm_name: The VM that it is a backup of.
+        host: The host that the VM is from; None: this machine.
+        vm_id: GUID of the VM; None: that of an exported VM, else one that host and name always give.
+        tags: Kept in the restore point.
+        threads: Threads that read, hash, compress and encrypt.
+    """
+
+    folder: str
+    vm_name: str
+    host: str | None = None
+    vm_id: str | None = None
+    tags: tuple[str, ...] = ()
+    threads: int = 2
+
+
 class RebuildBy(str, Enum):
     """How a VM is made anew."""
 

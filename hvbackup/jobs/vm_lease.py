@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from hvbackup.jobs.journal import Journal, SideEffect, workstation
+from hvbackup.jobs.journal import Journal, SideEffect, abandoned_runs, workstation
 from hvbackup.repository.lease import Lease
 from hvbackup.repository.repository import Repository
 
@@ -29,3 +30,18 @@ def vm_lease(repository: Repository, journal: Journal, *, host: str, vm_id: str)
             yield lease
     finally:
         journal.undone(number)
+
+
+def release_leases_of_the_dead(repository: Repository, host: str, folder: Path | None = None) -> None:
+    """Release the leases in `repository` that dead runs of this machine have left, for jobs that need no connection.
+
+    What else such a run left on `host` stays in its journal for the next job that connects to it.
+    """
+    for run in abandoned_runs(host, folder):
+        try:
+            for number, effect in list(run.effects.items()):
+                if effect.kind == "lease" and effect.scope and effect.repository == repository.config.id:
+                    repository.forget_lease(effect.scope, owner=effect.owner)
+                    run.undone(number)
+        finally:
+            run.close()
