@@ -125,9 +125,8 @@ class Staging:
 
     def _blocks(self, file: PointFile) -> Iterator[tuple[int, bytes]]:
         locate = block_at(self._reader.grid(file.name), file.size_bytes)
-        hashes = self._reader.hashes(file.name)
-        for block in range(len(hashes) // _HASH_BYTES):
-            if hashes[block * _HASH_BYTES : (block + 1) * _HASH_BYTES] == _ZERO_HASH:
+        for block, sha256 in enumerate(_each_hash(self._reader, file.name)):
+            if sha256 == _ZERO_HASH:
                 continue
             offset, length = locate(block)
             yield offset, self._reader.block(file.name, block)
@@ -143,17 +142,15 @@ class Staging:
 
     def _compare(self, each: StagedFile) -> None:
         grid = self._reader.grid(each.file.name)
-        expected = self._reader.hashes(each.file.name)
-        seen = 0
+        expected = _each_hash(self._reader, each.file.name)
 
         def take(hashes: bytes) -> None:
-            nonlocal seen
-            if expected[seen : seen + len(hashes)] != hashes:
-                raise VerificationFailed(
-                    f"{each.path} on {self._transport.host} does not hold what was sent",
-                    hint="Something on the host changes or damages the file while it is written.",
-                )
-            seen += len(hashes)
+            for at in range(0, len(hashes), _HASH_BYTES):
+                if next(expected, None) != hashes[at : at + _HASH_BYTES]:
+                    raise VerificationFailed(
+                        f"{each.path} on {self._transport.host} does not hold what was sent",
+                        hint="Something on the host changes or damages the file while it is written.",
+                    )
 
         summary = hash_blocks(
             self._transport,
@@ -163,8 +160,15 @@ class Staging:
             cuts=grid.cuts,
             cancel=self._cancel,
         )
-        if seen != len(expected) or summary.size_bytes != each.file.size_bytes:
+        if next(expected, None) is not None or summary.size_bytes != each.file.size_bytes:
             raise VerificationFailed(f"{each.path} on {self._transport.host} is not as long as it should be")
+
+
+def _each_hash(reader: PointReader, name: str) -> Iterator[bytes]:
+    """Give the hashes of a file one by one: all together would be 1.3 GB for a disk of 10 TB."""
+    for part in reader.iterate_hashes(name):
+        for at in range(0, len(part), _HASH_BYTES):
+            yield part[at : at + _HASH_BYTES]
 
 
 def undo_list(files: Sequence[StagedFile]) -> tuple[str, ...]:
@@ -188,8 +192,7 @@ def require_room(files: Sequence[StagedFile], reader: PointReader, volumes: Sequ
         if volume is None:
             raise RestoreRefused(f"{each.path}: the host has no such volume")
         grid = reader.grid(each.file.name)
-        hashes = reader.hashes(each.file.name)
-        used = sum(hashes[i : i + _HASH_BYTES] != _ZERO_HASH for i in range(0, len(hashes), _HASH_BYTES))
+        used = sum(sha256 != _ZERO_HASH for sha256 in _each_hash(reader, each.file.name))
         needs[volume.id] = needs.get(volume.id, 0) + min(used * grid.block_size, each.file.size_bytes)
     for volume in volumes:
         if needs.get(volume.id, 0) > volume.free_bytes:

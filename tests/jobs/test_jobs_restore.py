@@ -139,6 +139,20 @@ def test_files_come_back_to_a_folder_of_the_host(site: Site) -> None:
     assert [] == list((site.state / "journal").iterdir())
 
 
+def test_a_restore_never_holds_all_hashes_of_a_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hvbackup.repository.reader import BlockPointReader
+
+    def all_at_once(*_: object) -> bytes:
+        raise AssertionError("1.3 GB for a disk of 10 TB")
+
+    monkeypatch.setattr(BlockPointReader, "hashes", all_at_once)
+    point = back_up(site, "web01")
+
+    result = site.host.restore(site.repository, RestoreRequest(point=point.id, to=r"E:\Restore"))
+
+    assert len(point.files) == len(result.files)
+
+
 def test_the_host_s_files_are_kept_unless_replacing_is_allowed(site: Site) -> None:
     point = back_up(site, "web01")
     request = RestoreRequest(point=point.id, to=r"E:\Restore")
