@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hvbackup.errors import InvalidRequest
+from hvbackup.errors import InvalidRequest, RepositoryDamaged
+from hvbackup.jobs.paths import is_absolute, name_in_point
 from hvbackup.models import Method, Model, PointFile, RestorePoint
+from hvbackup.repository.points import check_file_name
+
+#: Names that are devices in every folder of Windows, with any extension ("Naming Files, Paths, and Namespaces").
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)\s*(?:\..*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 class TreeNode(Model, frozen=True, kw_only=True):
@@ -24,7 +31,9 @@ def choose_files(point: RestorePoint, patterns: Iterable[str]) -> tuple[PointFil
 
     Raises:
         InvalidRequest: A pattern fits no file.
+        RepositoryDamaged: A name would lead out of the folder that the files are restored to.
     """
+    require_safe_names(point)
     wanted = list(patterns)
     if not wanted:
         return point.files
@@ -39,6 +48,33 @@ def choose_files(point: RestorePoint, patterns: Iterable[str]) -> tuple[PointFil
             )
         chosen.update(dict.fromkeys(hits))
     return tuple(file for file in point.files if file.name in chosen)
+
+
+def require_safe_names(point: RestorePoint, *, in_place: bool = False) -> None:
+    """Refuse a point that somebody has made to write elsewhere; what a repository says is never believed.
+
+    Args:
+        in_place: The files go where they came from.
+
+    Raises:
+        RepositoryDamaged: A file is named, or comes from a place, as no backup of ours would have it.
+    """
+    for file in point.files:
+        try:
+            check_file_name(file.name)
+            wrong = in_place and not (is_absolute(file.source) and name_in_point(file.source) == file.name)
+        except InvalidRequest:
+            wrong = True
+        if wrong:
+            raise RepositoryDamaged(
+                f"{point.id} holds a file {file.name!r} of {file.source!r}, which would be written elsewhere",
+                hint="No backup makes such a point: somebody has changed the repository. Nothing was restored.",
+            )
+
+
+def is_device_name(name: str) -> bool:
+    """Whether Windows would take a part of a file's name for a device, such as `CON` or `nul.vhdx`."""
+    return any(_DEVICE.fullmatch(part) for part in name.split("/"))
 
 
 def point_tree(point: RestorePoint) -> TreeNode:

@@ -9,6 +9,7 @@ from hvbackup.events import Cancellation, EventSink, StepFinished, StepStarted, 
 from hvbackup.hyperv.rebuild import RebuildChoice, choose_rebuild, import_call, new_call, places_for
 from hvbackup.jobs.journal import Journal, SideEffect
 from hvbackup.jobs.paths import below_folder, is_absolute, same_path
+from hvbackup.jobs.point_files import require_safe_names
 from hvbackup.jobs.requests import RebuildRequest
 from hvbackup.jobs.staging import (
     StagedFile,
@@ -59,8 +60,9 @@ def plan_rebuild(transport: Transport, facts: HostFacts, reader: PointReader, re
     """
     if request.path is not None and not is_absolute(request.path):
         raise InvalidRequest(f"{request.path!r} is no full Windows path", hint=r"Such as D:\VMs.")
-    inventory = transport.call(GetVm()).data
     point = reader.point
+    require_safe_names(point, in_place=request.path is None)
+    inventory = transport.call(GetVm()).data
     choice = choose_rebuild(
         point,
         inventory,

@@ -9,7 +9,7 @@ import msgspec
 
 from hvbackup.errors import InvalidRequest, RestoreRefused, StoreUnavailable
 from hvbackup.events import Cancellation, EventSink, Progress, StepFinished, StepStarted, discard
-from hvbackup.jobs.point_files import choose_files
+from hvbackup.jobs.point_files import choose_files, is_device_name
 from hvbackup.jobs.requests import RestoreRequest
 from hvbackup.models import Model, PointFile
 from hvbackup.repository.seams import PointReader
@@ -47,10 +47,16 @@ def plan_local_restore(reader: PointReader, request: RestoreRequest) -> list[tup
         RestoreRefused: Files are in the way and `replace` is off; the message names them.
     """
     folder = Path(request.to)
-    if folder.exists() and not folder.is_dir():
-        raise InvalidRequest(f"{folder} is not a folder")
-    pairs = [(file, folder.joinpath(*file.name.split("/"))) for file in choose_files(reader.point, request.files)]
-    in_the_way = [str(path) for _, path in pairs if path.exists() or path.is_symlink()]
+    chosen = choose_files(reader.point, request.files)
+    if os.name == "nt" and (devices := [file.name for file in chosen if is_device_name(file.name)]):
+        raise InvalidRequest(f"{devices[0]} is the name of a device on this machine, not of a file")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InvalidRequest(f"{folder} is not a folder")
+        pairs = [(file, folder.joinpath(*file.name.split("/"))) for file in chosen]
+        in_the_way = [str(path) for _, path in pairs if path.exists() or path.is_symlink()]
+    except OSError as error:
+        raise StoreUnavailable(f"{folder} cannot be looked at: {error.strerror or error}") from error
     if in_the_way and not request.replace:
         raise RestoreRefused(
             f"{len(in_the_way)} file(s) are there already, the first is {in_the_way[0]}",
@@ -109,8 +115,9 @@ def _write_file(
     part = path.with_name(path.name + ".hvbpart")
     written = 0
     told = Progress(vm=reader.point.vm_name, activity="restore", done=done, total=total, item=file.name)
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-    complete = False
+    # Not through a link: somebody may have put one into a folder that others can write to.
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(part, flags, 0o600)
     try:
         os.ftruncate(descriptor, file.size_bytes)
 
@@ -122,12 +129,14 @@ def _write_file(
 
         reader.restore(file.name, sink, cancel=cancel)
         os.fsync(descriptor)
-        complete = True
-    finally:
         os.close(descriptor)
-        if not complete:
-            part.unlink(missing_ok=True)
-    part.replace(path)
+        descriptor = -1
+        part.replace(path)
+    except BaseException:
+        if descriptor >= 0:
+            os.close(descriptor)
+        part.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
     events(msgspec.structs.replace(told, done=done + file.size_bytes))
     return done + file.size_bytes
