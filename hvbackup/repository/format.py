@@ -28,6 +28,8 @@ EXTRACTOR_NAME = "extract.py"
 KEYS, PACKS, INDEX, POINTS, LEASES, CONDEMNED, DELETED, PROBES = (
     "keys/", "packs/", "index/", "points/", "leases/", "condemned/", "deleted/", "probes/",
 )  # fmt: skip
+#: Marks on points, and what a repair put aside: the very bytes of points and packs, under other names.
+VERIFIED, PINS, POINTS_ASIDE, PACKS_ASIDE = "verified/", "pins/", "aside/points/", "aside/packs/"
 
 BLOCK_SIZE = 262144
 MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = 512, 8 * 1024 * 1024
@@ -40,6 +42,7 @@ ZERO_HASH = bytes(HASH_SIZE)
 PACK_MAGIC, PACK_END, SEALED_MAGIC = b"HVBPACK1", b"HVBPEND1", b"HVBSEAL1"
 PACK_DATA, PACK_LISTS = 0, 1
 SEALED_INDEX, SEALED_POINT, SEALED_LEASE, SEALED_CONDEMNED, SEALED_DELETED = 1, 2, 3, 4, 5
+SEALED_VERIFIED, SEALED_PIN = 6, 7
 FLAG_ENCRYPTED, FLAG_ZSTD = 1, 2
 
 PACK_HEADER = struct.Struct("<8sBB6x16s")

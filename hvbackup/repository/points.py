@@ -104,6 +104,32 @@ class PointShelf:
                     raise found
         return documents
 
+    def select(
+        self,
+        *,
+        host: str | None = None,
+        vm: str | None = None,
+        on_damage: Callable[[RepositoryDamaged], None] | None = None,
+    ) -> list[RestorePoint]:
+        """Return the points of a host, or of a VM by its id or name, without case; sorted by time.
+
+        Raises:
+            RepositoryDamaged: A point cannot be read, and nobody listens.
+        """
+        points = [document.point for document in self.read_all(on_damage)]
+        if host is not None:
+            points = [point for point in points if point.host.casefold() == host.casefold()]
+        if vm is not None:
+            wanted = vm.casefold()
+            points = [point for point in points if wanted in (point.vm_name.casefold(), point.vm_id.casefold())]
+        return points
+
+    def delete(self, id: str) -> None:
+        """Delete a point: first an object that says that it was meant, then the point. Its blocks stay."""
+        name = f"{f.DELETED}{id}"
+        self._store.put(name, self._keys.seal(f.SEALED_DELETED, name, b"", compress=False))
+        self._store.delete(point_name(id))
+
     def resolve(self, id_or_prefix: str) -> str:
         """Return the full id of the one point that is meant.
 

@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,22 +17,20 @@ from hvbackup.errors import (
     RepositoryDamaged,
     RepositoryNotFound,
 )
-from hvbackup.events import Cancellation, EventSink, discard
 from hvbackup.models import RestorePoint
 from hvbackup.repository import format as f
 from hvbackup.repository import keyslots
 from hvbackup.repository.blocks import BlockSource
-from hvbackup.repository.check import Checker, CheckReport
 from hvbackup.repository.condemned import read_condemned
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.founding import found, now_text
 from hvbackup.repository.index import Index
-from hvbackup.repository.lease import TTL_SECONDS, Lease, LeaseBook
+from hvbackup.repository.lease import TTL_SECONDS, Lease
 from hvbackup.repository.packs import PackPool
-from hvbackup.repository.points import PointShelf
 from hvbackup.repository.reader import BlockPointReader
 from hvbackup.repository.stats import RepositoryStats, count_vms
 from hvbackup.repository.store import LookFirst, ObjectMissing, Store, open_store
+from hvbackup.repository.upkeep import Upkeep
 from hvbackup.repository.writer import BlockPointWriter, Checkable
 from hvbackup.secrets import Secret
 
@@ -43,20 +40,18 @@ FLUSH_RECORDS = 16384
 SEARCH_SECONDS = 30.0
 
 
-class Repository:
+class Repository(Upkeep):
     """An open repository. Thread-safe; a context manager.
 
     Make one with `Repository.init` or `Repository.open`. All methods may raise `StoreUnavailable`.
     """
 
     def __init__(self, store: Store, config: f.Config, master: bytes | None) -> None:
-        self.config = config
-        self._store = store if config.conditional_create else LookFirst(store)
-        self._master, self._keys = master, Keys(master)
-        store, keys = self._store, self._keys
+        keys = Keys(master)
+        store = store if config.conditional_create else LookFirst(store)
+        super().__init__(store, config, keys)
+        self._master = master
         self._index = Index(store, keys)
-        self._shelf = PointShelf(store, keys)
-        self._leases = LeaseBook(store, keys)
         self._source = BlockSource(store, keys, self._index, self._find_again)
         self._lock = threading.RLock()
         self._pool: PackPool | None = None
@@ -160,14 +155,7 @@ class Repository:
         Raises:
             RepositoryDamaged: A point cannot be read, and nobody listens.
         """
-        documents = self._shelf.read_all(on_damage)
-        points = [document.point for document in documents]
-        if host is not None:
-            points = [point for point in points if point.host.casefold() == host.casefold()]
-        if vm is not None:
-            wanted = vm.casefold()
-            points = [point for point in points if wanted in (point.vm_name.casefold(), point.vm_id.casefold())]
-        return points
+        return self._shelf.select(host=host, vm=vm, on_damage=on_damage)
 
     def point(self, id_or_prefix: str) -> RestorePoint:
         """Return one point by its id, the beginning of it, or the beginning of its last eight digits.
@@ -233,25 +221,6 @@ class Repository:
             return bool(unknown) and len(self._index.adopt(unknown)) < len(unknown)
 
     # ------------------------------------------------------------ looking after it
-
-    def check(
-        self,
-        read_data: bool = False,
-        *,
-        percent: float = 100.0,
-        since: datetime | None = None,
-        events: EventSink = discard,
-        cancel: Cancellation | None = None,
-    ) -> CheckReport:
-        """Check that everything fits together, and that every point can be restored; changes nothing.
-
-        Args:
-            read_data: Read the packs as well, every byte of them.
-            percent: Read only this share of them, by chance.
-            since: Read only those that were stored since then, by the store's clock.
-        """
-        checker = Checker(self._store, self._keys, self.config, events, cancel or Cancellation())
-        return checker.run(read_data=read_data, percent=percent, since=since.timestamp() if since else None)
 
     def rebuild_index(self) -> int:
         """Write index segments for the packs that none names, from the packs' own footers; return how many."""

@@ -1,0 +1,164 @@
+"""Looking after a repository: check, verify marks, pins, prune, collect, repair. The upper half of `Repository`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, tzinfo
+
+from hvbackup._version import __version__
+from hvbackup.errors import PointNotFound
+from hvbackup.events import Cancellation, EventSink, Progress, discard
+from hvbackup.repository import format as f
+from hvbackup.repository.check import Checker, CheckReport
+from hvbackup.repository.crypto import Keys
+from hvbackup.repository.founding import now_text
+from hvbackup.repository.lease import TTL_SECONDS, LeaseBook
+from hvbackup.repository.marks import Pin, Verified, pin_marks, verified_marks
+from hvbackup.repository.points import PointShelf
+from hvbackup.repository.retention import RetentionPlan, RetentionPolicy, plan_retention
+from hvbackup.repository.store import Store
+
+#: Whoever prunes, collects or repairs has this lease, so that no two do at once. Backups need none of it.
+UPKEEP_SCOPE = "repository upkeep"
+
+
+class Upkeep:
+    """What `Repository` does besides storing and reading points. All methods may raise `StoreUnavailable`."""
+
+    def __init__(self, store: Store, config: f.Config, keys: Keys) -> None:
+        self.config = config
+        self._store, self._keys = store, keys
+        self._shelf = PointShelf(store, keys)
+        self._leases = LeaseBook(store, keys)
+        self._verified = verified_marks(store, keys)
+        self._pins = pin_marks(store, keys)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        owner = f"upkeep on {platform.node() or 'an unnamed machine'}"
+        with self._leases.acquire(UPKEEP_SCOPE, owner=owner, ttl_seconds=TTL_SECONDS):
+            yield
+
+    # ------------------------------------------------------------ marks
+
+    def mark_verified(self, point: str, verified: bool = True) -> None:
+        """Remember that a point was just read back whole; with `verified=False`, that it was not.
+
+        Args:
+            point: Its full id.
+
+        Raises:
+            PointNotFound: It is not there.
+        """
+        self._shelf.read(point)
+        if verified:
+            self._verified.write(point, Verified(verified_at=now_text(), tool_version=__version__))
+        else:
+            self._verified.remove(point)
+
+    def verified(self) -> dict[str, Verified]:
+        """Return when each point was last read back whole, by id; those that never were are not named."""
+        return self._verified.read_all()
+
+    def pin(self, point: str, reason: str = "") -> None:
+        """Keep a point whatever the retention policy says, until it is unpinned.
+
+        Args:
+            point: Its full id.
+
+        Raises:
+            PointNotFound: It is not there.
+        """
+        self._pins.write(point, Pin(pinned_at=now_text(), reason=reason))
+        try:
+            self._shelf.read(point)  # after the pin: a prune that did not see it may just have deleted the point
+        except PointNotFound:
+            self._pins.remove(point)
+            raise
+
+    def unpin(self, point: str) -> bool:
+        """Let the retention policy decide on a point again; return whether it was pinned."""
+        pinned = self._pins.read(point) is not None
+        self._pins.remove(point)
+        return pinned
+
+    def pins(self) -> dict[str, Pin]:
+        """Return the pins by the ids of their points."""
+        return self._pins.read_all()
+
+    # ------------------------------------------------------------ retention
+
+    def prune(
+        self,
+        policy: RetentionPolicy,
+        *,
+        zone: tzinfo,
+        dry_run: bool = False,
+        host: str | None = None,
+        vm: str | None = None,
+        events: EventSink = discard,
+        cancel: Cancellation | None = None,
+    ) -> RetentionPlan:
+        """Delete the points that the policy does not keep; return what became of each point.
+
+        Blocks stay until `collect`. Points of a VM go oldest first. Do not call this after a backup that failed. It can
+        be stopped at any time: what is deleted then is deleted, the rest stays.
+
+        Args:
+            zone: The calendar in which the policy counts days, weeks ...
+            dry_run: Decide only; delete nothing.
+            host: Only VMs of this host, without case.
+            vm: Only this VM, by id or by name, without case.
+
+        Raises:
+            InvalidRequest: The policy keeps nothing.
+            RepositoryDamaged: A point or a mark cannot be read, so what to keep is not known; nothing was deleted.
+            RepositoryLocked: Somebody else prunes, collects or repairs.
+        """
+        if dry_run:
+            return self._plan(policy, zone, host, vm)
+        with self._alone():
+            plan = self._plan(policy, zone, host, vm)
+            for number, decision in enumerate(plan.removed, 1):
+                if cancel is not None:
+                    cancel.check()
+                self._delete_point(decision.point_id)
+                events(
+                    Progress(
+                        activity="prune", done=number, total=len(plan.removed), unit="points", item=decision.point_id
+                    )
+                )
+        return plan
+
+    def _plan(self, policy: RetentionPolicy, zone: tzinfo, host: str | None, vm: str | None) -> RetentionPlan:
+        points = self._shelf.select(host=host, vm=vm)
+        return plan_retention(points, policy, zone=zone, verified=self.verified(), pinned=self.pins())
+
+    def _delete_point(self, point: str) -> None:
+        self._shelf.delete(point)
+        # Marks of a point that is gone mean nothing; `collect` clears what a crash leaves here.
+        self._verified.remove(point)
+        self._pins.remove(point)
+
+    # ------------------------------------------------------------ check
+
+    def check(
+        self,
+        read_data: bool = False,
+        *,
+        percent: float = 100.0,
+        since: datetime | None = None,
+        events: EventSink = discard,
+        cancel: Cancellation | None = None,
+    ) -> CheckReport:
+        """Check that everything fits together, and that every point can be restored; changes nothing.
+
+        Args:
+            read_data: Read the packs as well, every byte of them.
+            percent: Read only this share of them, by chance.
+            since: Read only those that were stored since then, by the store's clock.
+        """
+        checker = Checker(self._store, self._keys, self.config, events, cancel or Cancellation())
+        return checker.run(read_data=read_data, percent=percent, since=since.timestamp() if since else None)
