@@ -21,7 +21,7 @@ from hvbackup.simulator.wsman_envelope import MalformedEnvelope, parse_duration,
 from hvbackup.simulator.wsman_http import Connection
 
 AUTHORIZATION = "Basic " + base64.b64encode(f"Administrator:{PASSWORD}".encode()).decode()
-UNKNOWN = uuid.uuid4()
+UNKNOWN = uuid.UUID("11111111-2222-4333-8444-555555555555")
 SHELL_URI = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
 HEAD = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
