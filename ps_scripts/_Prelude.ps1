@@ -3,7 +3,7 @@
 .SYNOPSIS
     What the scripts of hvbackup share: answers, failures, requests, paths, programs, virtual machines.
 .DESCRIPTION
-    Loaded as the first statement of every call, in the scope of the runspace; defines functions and does nothing else.
+    Loaded once into each runspace, before the first script; defines functions and does nothing else.
 .NOTES
     Errors: RequestRefused, PathRefused, FileMissing, FileExists, FileInUse, StorageFull, HyperVMissing, VmNotFound.
 #>
