@@ -71,8 +71,8 @@ def run_backup(
     for text in plan.warnings:
         events(Note(host=transport.host, text=text, level="warning"))
     events(StepFinished(host=transport.host, step="look"))
-    run = _Run(transport, repository, request, view, plan, events, cancel or Cancellation())
-    result = run.run((*left, *plan.warnings), state_folder)
+    run = _Run(transport, repository, request, view, plan, events, cancel or Cancellation(), state_folder)
+    result = run.run((*left, *plan.warnings))
     save_run(request, result, state_folder)
     return result
 
@@ -89,6 +89,7 @@ class _Run:
         plan: BackupPlan,
         events: EventSink,
         cancel: Cancellation,
+        folder: Path | None,
     ) -> None:
         self._transport = transport
         self._repository = repository
@@ -98,20 +99,22 @@ class _Run:
         self._events = events
         self._cancel = cancel
         self._id = new_run_id()
+        self._marker = marker(self._id, "backup", folder)
         self._asked_at = now_text()
         self._creation = threading.Lock()
         self._numbers = itertools.count(1)
         self._aborted = threading.Event()
+        self._folder = folder
         self._results: dict[str, JobResult] = {}
 
-    def run(self, warnings: tuple[str, ...], folder: Path | None) -> RunResult:
+    def run(self, warnings: tuple[str, ...]) -> RunResult:
         """Run every shadow set of the plan; the host is as it was, or the journal says what is left."""
         for job in self._plan.jobs:
             if job.action != "run":
                 self._record(not_run(job))
         workers = max(1, self._request.jobs)
         with (
-            Journal(self._id, folder) as journal,
+            Journal(self._id, self._folder) as journal,
             LanePool(self._transport, reading=self._request.lanes) as pool,
             ThreadPoolExecutor(max_workers=workers, thread_name_prefix="set") as threads,
         ):
@@ -212,7 +215,7 @@ class _Run:
                 self._view.facts,
                 request,
                 scratch=scratch,
-                marker=marker(self._id, "backup"),
+                marker=self._marker,
                 policy=RetryPolicy(
                     attempts=self._request.create_attempts, longest_wait_seconds=self._request.longest_wait_seconds
                 ),

@@ -7,17 +7,23 @@ are removed only when it is asked for by name or by age.
 
 from __future__ import annotations
 
+import re
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from hvbackup.errors import HvBackupError
 from hvbackup.events import EventSink, Note, discard
 from hvbackup.jobs.journal import AbandonedRun, SideEffect, abandoned_runs, run_is_alive, workstation
+from hvbackup.jobs.staging import PART
 from hvbackup.models import HostFacts, Model
 from hvbackup.remote.calls import GetHost, GetLeftover, Leftover, RemoveFile
 from hvbackup.remote.session import Transport
 from hvbackup.repository.repository import Repository
 from hvbackup.vss.session import remove_leftover
+
+#: A lease that nobody has renewed for so long has run out (`hvbackup.repository.lease`: 15 minutes and a margin).
+_LEASE_SECONDS = 3600.0
 
 
 class FoundLeftover(Model, frozen=True, kw_only=True):
@@ -38,11 +44,10 @@ class FoundLeftover(Model, frozen=True, kw_only=True):
 
 
 class CleanupResult(Model, frozen=True, kw_only=True):
-    """What was found on a host, and what became of it; `removed_files` are those of unfinished restores."""
+    """What was found on a host, and what became of it."""
 
     host: str
     leftovers: tuple[FoundLeftover, ...] = ()
-    removed_files: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -58,19 +63,25 @@ def clean_abandoned(
     Costs nothing when the journal knows of nothing.
 
     Args:
-        repository: Leases that they left in it are released too; those in others run out by themselves.
+        repository: Leases that they left in it are released too; those in others stay noted until they have run out.
     """
     problems: list[str] = []
-    for run in abandoned_runs(transport.host, folder):
+    for run in abandoned_runs(transport.host, folder, port=transport.port):
         try:
             for number, effect in list(run.effects.items()):
-                if effect.host.casefold() != transport.host.casefold():
+                if not effect.is_on(transport.host, transport.port):
                     continue
-                problem = _undo(transport, repository, run, number, effect)
-                text = problem or f"removed what run {run.run_id} had left: {_name(effect)}"
-                events(Note(host=transport.host, text=text, level="warning" if problem else "info"))
+                try:
+                    done = _undo(transport, repository, run, effect)
+                    if done is None:
+                        continue
+                    run.undone(number)
+                    problem = effect.kind == "build"
+                except HvBackupError as error:
+                    done, problem = f"{_name(effect)} of run {run.run_id} could not be removed: {error}", True
+                events(Note(host=transport.host, text=done, level="warning" if problem else "info"))
                 if problem:
-                    problems.append(problem)
+                    problems.append(done)
         finally:
             run.close()
     return tuple(problems)
@@ -97,7 +108,7 @@ def clean_host(
     found = []
     for leftover in transport.call(GetLeftover()).data.leftovers:
         each = _describe(leftover, folder)
-        if not dry_run and _may_go(each, run_id, older_than):
+        if not dry_run and _may_go(each, run_id, older_than, facts.time):
             each = _remove(transport, facts, each)
             if each.error:
                 problems.append(each.error)
@@ -105,20 +116,26 @@ def clean_host(
     return CleanupResult(host=transport.host, leftovers=tuple(found), problems=tuple(problems))
 
 
-def _undo(
-    transport: Transport, repository: Repository | None, run: AbandonedRun, number: int, effect: SideEffect
-) -> str | None:
-    try:
-        if effect.kind == "scratch" and effect.scratch:
-            remove_leftover(transport, transport.call(GetHost()).data, effect.scratch)
-        elif effect.kind == "files":
-            transport.call(RemoveFile(files=effect.files))
-        elif effect.kind == "lease" and effect.scope and repository and repository.config.id == effect.repository:
+def _undo(transport: Transport, repository: Repository | None, run: AbandonedRun, effect: SideEffect) -> str | None:
+    """Undo one effect and return what was done; None when it must stay noted."""
+    if effect.kind == "scratch" and effect.scratch:
+        remove_leftover(transport, transport.call(GetHost()).data, effect.scratch)
+    elif effect.kind == "files":
+        transport.call(RemoveFile(files=effect.files))
+    elif effect.kind == "build":
+        # Complete files, and nobody here can know whether they are a VM's by now, on this host or, in a cluster, on
+        # another one. So they are never removed.
+        transport.call(RemoveFile(files=tuple(path + PART for path in effect.files)))
+        return (
+            f"run {run.run_id} died while it made a VM. Whether it is there, `hvbackup vms` tells; its files were "
+            f"left alone: {', '.join(effect.files)}"
+        )
+    elif effect.kind == "lease":
+        if repository is not None and repository.config.id == effect.repository and effect.scope:
             repository.forget_lease(effect.scope, owner=effect.owner)
-        run.undone(number)
-    except HvBackupError as error:
-        return f"{_name(effect)} of run {run.run_id} could not be removed: {error}"
-    return None
+        elif time.time() - run.last_words < _LEASE_SECONDS:
+            return None  # the next job with this repository gives it back
+    return f"removed what run {run.run_id} had left: {_name(effect)}"
 
 
 def _name(effect: SideEffect) -> str:
@@ -131,7 +148,7 @@ def _describe(leftover: Leftover, folder: Path | None) -> FoundLeftover:
     marker = leftover.marker or {}
     machine = marker.get("workstation") or {}
     run_id = str(marker.get("runId") or "")
-    ours = machine.get("id") == workstation()["id"]
+    ours = machine.get("id") == workstation(folder)["id"]
     return FoundLeftover(
         scratch=leftover.scratch,
         run_id=run_id,
@@ -141,7 +158,7 @@ def _describe(leftover: Leftover, folder: Path | None) -> FoundLeftover:
     )
 
 
-def _may_go(found: FoundLeftover, run_id: str | None, older_than: timedelta | None) -> bool:
+def _may_go(found: FoundLeftover, run_id: str | None, older_than: timedelta | None, now: str) -> bool:
     if found.alive:
         return False
     if found.alive is False:
@@ -150,11 +167,18 @@ def _may_go(found: FoundLeftover, run_id: str | None, older_than: timedelta | No
         return True
     if older_than is None:
         return False
+    created, present = _moment(found.created_at), _moment(now)
+    return created is not None and present is not None and present - created > older_than
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a time of the host; both are by the host's clock, whatever this machine's says."""
+    plain = re.sub(r"\.\d+", "", text).replace("Z", "+00:00")
     try:
-        created = datetime.fromisoformat(found.created_at.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(plain)
     except ValueError:
-        return False
-    return datetime.now(timezone.utc) - created > older_than
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _remove(transport: Transport, facts: HostFacts, found: FoundLeftover) -> FoundLeftover:

@@ -7,11 +7,14 @@ lie on the host too, in the marker of the scratch folder, for the day when this 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import socket
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hvbackup._version import __version__
+from hvbackup.errors import ConfigurationError
 from hvbackup.jobs.clock import now_text
 from hvbackup.models import Model, decodable
 
@@ -27,12 +31,13 @@ class SideEffect(Model, frozen=True, kw_only=True):
     """Something on a host that must be undone.
 
     Attributes:
-        kind: `scratch` (a scratch folder with a shadow set and its exposed folders), `files` (files that an unfinished
-            restore has put on the host), `lease` (a lease in a repository).
+        kind: `scratch` (a scratch folder with a shadow set and its exposed folders), `files` (half-written files of an
+            unfinished restore), `build` (complete files out of which a VM is just being made), `lease` (a lease in a
+            repository).
         host: The host as the user named it.
         port: TCP port of the connection, to find the same host again.
         scratch: The scratch folder, for `scratch`.
-        files: Full paths, for `files`.
+        files: Full paths, for `files` and `build`.
         repository: Id of the repository, for `lease`.
         scope, owner: The lease's.
     """
@@ -46,6 +51,10 @@ class SideEffect(Model, frozen=True, kw_only=True):
     scope: str | None = None
     owner: str | None = None
 
+    def is_on(self, host: str, port: int | None) -> bool:
+        """Whether it is on this host: behind one name there may be several, one for each port. A lease is on none."""
+        return self.host.casefold() == host.casefold() and (self.kind == "lease" or self.port == port)
+
 
 def state_folder() -> Path:
     """Return the folder of this user's state (journal, records of runs); `HVBACKUP_STATE_DIR` overrides it."""
@@ -57,57 +66,90 @@ def state_folder() -> Path:
     return Path(platformdirs.user_state_dir("hvbackup", appauthor=False))
 
 
-def workstation() -> dict[str, str]:
-    """Return what tells this machine and user from others: a random id kept in the state folder, and the names."""
-    folder = state_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "workstation-id"
+def workstation(folder: Path | None = None) -> dict[str, str]:
+    """Return what tells this machine and user from others: a random id kept in the state folder, and the name.
+
+    The id is of the folder, as the journal is: only who has both can know whether a run is alive.
+
+    Raises:
+        ConfigurationError: The state folder cannot be used.
+    """
+    place = folder or state_folder()
+    file = place / "workstation-id"
+    with _usable(place):
+        place.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or not file.stat().st_size:
+            partial = place / f"workstation-id.{uuid.uuid4().hex}"
+            partial.write_text(str(uuid.uuid4()), encoding="ascii")
+            partial.replace(file)
+        return {"id": file.read_text(encoding="ascii").strip(), "name": socket.gethostname()}
+
+
+@contextmanager
+def _usable(place: Path) -> Iterator[None]:
     try:
-        with file.open("x", encoding="ascii") as stream:
-            stream.write(str(uuid.uuid4()))
-    except FileExistsError:
-        pass
-    return {"id": file.read_text(encoding="ascii").strip(), "name": socket.gethostname()}
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"the state folder {place} of this machine cannot be used: {error.strerror or error}",
+            hint="The journal of what is done on hosts is kept there. HVBACKUP_STATE_DIR names another folder.",
+        ) from error
 
 
-def marker(run_id: str, purpose: str) -> dict[str, Any]:
+def marker(run_id: str, purpose: str, folder: Path | None = None) -> dict[str, Any]:
     """Return what is written into a scratch folder on the host, so that anybody can tell whose it is."""
     return {
         "tool": "hvbackup",
         "version": __version__,
         "runId": run_id,
         "purpose": purpose,
-        "workstation": workstation(),
+        "workstation": workstation(folder),
         "createdAt": now_text(),
         "note": "A backup may be running. If not: hvbackup cleanup HOST removes this folder and its shadow copies.",
     }
 
 
 class Journal:
-    """The side effects of one run. Thread-safe by the append-only file: each line is one write."""
+    """The side effects of one run. Thread-safe.
+
+    Attributes:
+        folder: The state folder that it is in; None: the user's own.
+
+    Raises (when made, and by `begin` and `undone`):
+        ConfigurationError: The state folder cannot be written to.
+    """
 
     def __init__(self, run_id: str, folder: Path | None = None) -> None:
         self.run_id = run_id
-        place = (folder or state_folder()) / "journal"
-        place.mkdir(parents=True, exist_ok=True)
-        self._path = place / f"{run_id}.jsonl"
-        self._stream: IO[bytes] = self._path.open("xb", buffering=0)
+        self.folder = folder
+        self._place = (folder or state_folder()) / "journal"
+        self._path = self._place / f"{run_id}.jsonl"
+        with _usable(self._place):
+            self._place.mkdir(parents=True, exist_ok=True)
+            self._stream: IO[bytes] = self._path.open("xb", buffering=0)
         self._next = 0
         self._mutex = threading.Lock()
-        if not _lock(self._stream):  # nobody else can know this name yet
-            raise AssertionError(f"{self._path} is locked by somebody else")
+        # Another run that is just beginning may look at it: it lets go of a journal that says nothing yet.
+        for _ in range(100):
+            if _lock(self._stream):
+                break
+            time.sleep(0.05)
+        else:
+            self._stream.close()
+            raise ConfigurationError(f"the journal {self._path} is locked by another program")
 
     def begin(self, effect: SideEffect) -> int:
         """Write down a side effect that is about to happen; return its number. Durable when this returns."""
         with self._mutex:
             self._next += 1
             number = self._next
-        self._write({"begin": number, "at": now_text(), "effect": effect.to_dict()})
+            self._write({"begin": number, "at": now_text(), "effect": effect.to_dict()})
         return number
 
     def undone(self, number: int) -> None:
         """Write down that side effect `number` is no more."""
-        self._write({"undone": number, "at": now_text()})
+        with self._mutex:
+            self._write({"undone": number, "at": now_text()})
 
     @contextmanager
     def effect(self, effect: SideEffect) -> Iterator[None]:
@@ -134,16 +176,26 @@ class Journal:
         self.close()
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(record, ensure_ascii=True).encode() + b"\n")
-        os.fsync(self._stream.fileno())
+        line = json.dumps(record, ensure_ascii=True).encode() + b"\n"
+        with _usable(self._place):
+            if self._stream.write(line) != len(line):
+                # So that the half of a line does not spoil the next one.
+                self._stream.write(b"\n")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._stream.fileno())
 
 
 class AbandonedRun:
-    """The journal of a run whose process is gone, with the side effects that nobody has undone."""
+    """The journal of a run whose process is gone, with the side effects that nobody has undone.
+
+    Attributes:
+        last_words: When it was written to last, in seconds since 1970.
+    """
 
     def __init__(self, path: Path, stream: IO[bytes], effects: dict[int, SideEffect]) -> None:
         self.run_id = path.stem
         self.effects = effects
+        self.last_words = path.stat().st_mtime
         self._path = path
         self._stream = stream
 
@@ -161,8 +213,8 @@ class AbandonedRun:
             self._path.unlink(missing_ok=True)
 
 
-def abandoned_runs(host: str, folder: Path | None = None) -> list[AbandonedRun]:
-    """Return the runs of dead processes that left something on `host`; each must be closed.
+def abandoned_runs(host: str, folder: Path | None = None, *, port: int | None = None) -> list[AbandonedRun]:
+    """Return the runs of dead processes that left something on `host` at `port`; each must be closed.
 
     While one is held here, no other process takes it up.
     """
@@ -170,32 +222,38 @@ def abandoned_runs(host: str, folder: Path | None = None) -> list[AbandonedRun]:
     for path in sorted(((folder or state_folder()) / "journal").glob("*.jsonl")):
         try:
             stream = path.open("r+b", buffering=0)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # gone meanwhile, or of another user: who cannot lock it cannot know
         if not _lock(stream):
             stream.close()
             continue
         effects = _open_effects(path)
-        mine = {number: effect for number, effect in effects.items() if effect.host.casefold() == host.casefold()}
-        if not effects:
-            stream.close()
+        if any(effect.is_on(host, port) for effect in effects.values()):
+            found.append(AbandonedRun(path, stream, effects))
+            continue
+        # One without a line may be of a run that is just beginning.
+        over = not effects and path.stat().st_size > 0
+        stream.close()
+        if over:
             path.unlink(missing_ok=True)
-        elif mine:
-            run = AbandonedRun(path, stream, effects)
-            found.append(run)
-        else:
-            stream.close()
     return found
 
 
 def run_is_alive(run_id: str, folder: Path | None = None) -> bool:
-    """Whether a run of this machine and user is still at work."""
+    """Whether a run of this machine and user is still at work; `run_id` may come from a host."""
+    if not _RUN_ID.fullmatch(run_id):
+        return False
     path = (folder or state_folder()) / "journal" / f"{run_id}.jsonl"
     try:
         with path.open("r+b", buffering=0) as stream:
             return not _lock(stream)
     except FileNotFoundError:
         return False
+    except OSError:
+        return True  # nobody here can know
+
+
+_RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def _open_effects(path: Path) -> dict[int, SideEffect]:
@@ -205,12 +263,12 @@ def _open_effects(path: Path) -> dict[int, SideEffect]:
     for line in path.read_bytes().splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+            if "begin" in record:
+                effects[record["begin"]] = msgspec.convert(record["effect"], decodable(SideEffect))
+            else:
+                effects.pop(record.get("undone"), None)
+        except (ValueError, TypeError, KeyError, AttributeError, msgspec.ValidationError):
             continue  # the last line of a process that died while writing: its effect had not begun
-        if "begin" in record:
-            effects[record["begin"]] = msgspec.convert(record["effect"], decodable(SideEffect))
-        else:
-            effects.pop(record.get("undone"), None)
     return effects
 
 

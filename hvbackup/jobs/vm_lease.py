@@ -22,7 +22,7 @@ def vm_lease(repository: Repository, journal: Journal, *, host: str, vm_id: str)
         RepositoryLocked: Somebody has it.
     """
     scope = f"vm/{vm_id}"
-    owner = f"{workstation()['name']} run {journal.run_id}"
+    owner = f"{workstation(journal.folder)['name']} run {journal.run_id}"
     effect = SideEffect(kind="lease", host=host, repository=repository.config.id, scope=scope, owner=owner)
     number = journal.begin(effect)
     try:
