@@ -63,6 +63,14 @@ def choose_rebuild(
             f"the VM {original.name!r} ({original.id}) is still on the host",
             hint="Rebuild beside it with --as NAME --path FOLDER, or replace it with --replace.",
         )
+    if original is not None and removes and original.checkpoints:
+        # Remove-VM merges them into the disks after the VM is gone (its documentation), so into what is restored.
+        raise RestoreRefused(
+            f"the VM {original.name!r} ({original.id}) has {len(original.checkpoints)} checkpoint(s); Windows would "
+            "merge them into its disk files while they are replaced",
+            hint="Remove them (Remove-VMCheckpoint) and wait until the .avhdx files are gone, or rebuild beside it "
+            "with --as NAME --path FOLDER.",
+        )
     twin = next((vm for vm in inventory.vms if vm.name.casefold() == wanted.casefold() and vm.id != point.vm_id), None)
     if twin is not None:
         raise RestoreRefused(

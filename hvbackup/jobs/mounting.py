@@ -5,7 +5,7 @@ from __future__ import annotations
 from hvbackup.errors import InvalidRequest
 from hvbackup.jobs.paths import is_absolute
 from hvbackup.jobs.requests import MountRequest
-from hvbackup.models import Vm
+from hvbackup.jobs.sources import owner_of
 from hvbackup.remote.calls import DiskDismounted, DiskMounted, DismountDisk, GetVm, MountDisk
 from hvbackup.remote.session import Transport
 
@@ -20,7 +20,7 @@ def mount_disk(transport: Transport, request: MountRequest) -> DiskMounted:
     _require_absolute(request.path)
     if request.access_root is not None:
         _require_absolute(request.access_root)
-    owner = _owner(transport, request.path)
+    owner = owner_of(request.path, transport.call(GetVm()).data.vms)
     if owner is not None:
         raise InvalidRequest(
             f"{request.path} is attached to the VM {owner.name!r}",
@@ -35,15 +35,6 @@ def unmount_disk(transport: Transport, path: str, *, access_root: str | None = N
     """Dismount a disk; `was_mounted` says whether it had been."""
     _require_absolute(path)
     return transport.call(DismountDisk(path=path, access_root=access_root)).data
-
-
-def _owner(transport: Transport, path: str) -> Vm | None:
-    for vm in transport.call(GetVm()).data.vms:
-        for disk in vm.disks:
-            links = [disk.path or "", *(link.path for link in disk.chain)]
-            if any(link.casefold() == path.casefold() for link in links):
-                return vm
-    return None
 
 
 def _require_absolute(path: str) -> None:

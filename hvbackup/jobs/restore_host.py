@@ -9,8 +9,17 @@ from hvbackup.jobs.paths import below_folder, is_absolute
 from hvbackup.jobs.point_files import choose_files
 from hvbackup.jobs.requests import RestoreRequest
 from hvbackup.jobs.restore_local import RestoredFile, RestoreResult
-from hvbackup.jobs.staging import StagedFile, Staging, discard_quietly, plan_staging, require_room, undo_list
+from hvbackup.jobs.staging import (
+    StagedFile,
+    Staging,
+    discard_quietly,
+    part_files,
+    plan_staging,
+    refuse_files_of_others,
+    require_room,
+)
 from hvbackup.models import HostFacts
+from hvbackup.remote.calls import GetVm
 from hvbackup.remote.session import Transport
 from hvbackup.repository.seams import PointReader
 
@@ -22,13 +31,15 @@ def plan_host_restore(
 
     Raises:
         InvalidRequest: The folder is no absolute Windows path, or no file of the point is meant.
-        RestoreRefused: Files are in the way, or the volume has no room.
+        RestoreRefused: Files are in the way, or belong to a VM, or the volume has no room.
     """
     if not is_absolute(request.to):
         raise InvalidRequest(f"{request.to!r} is no full Windows path", hint=r"Such as D:\Restore.")
     chosen = choose_files(reader.point, request.files)
     pairs = [(file, below_folder(request.to, file.name)) for file in chosen]
     staged = plan_staging(transport, pairs, replace=request.replace)
+    if any(each.existed for each in staged) and facts.hyper_v.installed:
+        refuse_files_of_others(staged, transport.call(GetVm()).data.vms)
     require_room(staged, reader, facts.volumes)
     return staged
 
@@ -55,7 +66,7 @@ def restore_to_host(
     events(
         StepStarted(host=transport.host, vm=vm, step="restore", text=f"restoring {len(staged)} files to {request.to}")
     )
-    number = journal.begin(SideEffect(kind="files", host=transport.host, port=transport.port, files=undo_list(staged)))
+    number = journal.begin(SideEffect(kind="files", host=transport.host, port=transport.port, files=part_files(staged)))
     staging = Staging(transport, reader, staged, lanes=request.lanes, events=events, cancel=cancel or Cancellation())
     try:
         staging.write_all()

@@ -8,6 +8,7 @@ afterwards everything that a VM cannot do without must have been found.
 from __future__ import annotations
 
 import ntpath
+from collections.abc import Iterable
 
 from hvbackup.models import Component, Model, Vm
 
@@ -95,6 +96,15 @@ def disk_files(vm: Vm) -> tuple[str, ...]:
         for path in (disk.path, *(link.path for link in disk.chain)):
             paths.setdefault(path.lower(), path)
     return tuple(paths.values())
+
+
+def owner_of(path: str, vms: Iterable[Vm]) -> Vm | None:
+    """Return a VM to which a file belongs: as a disk, as a parent of one, or as its configuration."""
+    wanted = path.lower()
+    for vm in vms:
+        if wanted in {each.lower() for each in (*disk_files(vm), vm.configuration_file or "")}:
+            return vm
+    return None
 
 
 def left_out(vm: Vm) -> tuple[str, ...]:

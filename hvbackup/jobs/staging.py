@@ -1,7 +1,7 @@
 """Files of a restore point onto the host: written beside their names, read back and compared, then named.
 
-Everything that was staged is removed again when something goes wrong before `name_all`; the journal lets the next run
-do it after a crash.
+What was written is removed again when something goes wrong. After a crash the next run removes what is half-written:
+the journal names only that, for a file that has its name is complete, and may be in use by then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from hvbackup.errors import HvBackupError, RestoreRefused, VerificationFailed
 from hvbackup.events import Cancellation, EventSink, Progress
 from hvbackup.jobs.copying import block_at
-from hvbackup.models import Model, PointFile, Volume
+from hvbackup.jobs.sources import owner_of
+from hvbackup.models import Model, PointFile, Vm, Volume
 from hvbackup.remote.calls import FileRoot, GetFile, RemoveFile, WriteFile
 from hvbackup.remote.fanout import hash_blocks, write_blocks
 from hvbackup.remote.session import Transport
@@ -76,7 +77,14 @@ class Staging:
         self._cancel = cancel
         self._total = sum(each.file.size_bytes for each in files)
         self._done = 0
+        self._naming = False
+        self._named: list[StagedFile] = []
         self.discarded = False
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Files that were there before, and hold the point's bytes now."""
+        return tuple(each.path for each in self._named if each.existed)
 
     def write_all(self) -> None:
         """Write every file under its provisional name and compare its hashes with the point's.
@@ -93,6 +101,7 @@ class Staging:
 
     def name_all(self) -> None:
         """Give every file its name, replacing what may be replaced."""
+        self._naming = True
         for each in self._files:
             self._transport.send(
                 WriteFile(
@@ -105,10 +114,18 @@ class Staging:
                 ),
                 (),
             )
+            self._named.append(each)
 
-    def discard(self) -> None:
-        """Remove what was staged: provisional files, and named ones that were not there before."""
-        self._transport.call(RemoveFile(files=undo_list(self._files)))
+    def discard(self, *, keep_named: bool = False) -> None:
+        """Remove what was staged: provisional files, and those that have their names and were not there before.
+
+        Args:
+            keep_named: Only provisional ones.
+        """
+        # The one whose naming failed may have its name all the same.
+        begun = self._files[: len(self._named) + 1]
+        named = tuple(each.path for each in begun if not each.existed and self._naming and not keep_named)
+        self._transport.call(RemoveFile(files=part_files(self._files) + named))
         self.discarded = True
 
     def _write(self, each: StagedFile) -> None:
@@ -171,11 +188,24 @@ def _each_hash(reader: PointReader, name: str) -> Iterator[bytes]:
             yield part[at : at + _HASH_BYTES]
 
 
-def undo_list(files: Sequence[StagedFile]) -> tuple[str, ...]:
-    """Return the paths that an unfinished restore may leave and that were not there before."""
-    return tuple(
-        path for each in files for path in ((each.path + PART,) if each.existed else (each.path + PART, each.path))
-    )
+def part_files(files: Sequence[StagedFile]) -> tuple[str, ...]:
+    """Return the paths of what an unfinished restore leaves half-written."""
+    return tuple(each.path + PART for each in files)
+
+
+def refuse_files_of_others(files: Sequence[StagedFile], vms: Sequence[Vm]) -> None:
+    """Refuse to replace what a VM needs, such as a parent that several VMs have in common.
+
+    Raises:
+        RestoreRefused: Names the file and the VM.
+    """
+    for each in files:
+        owner = owner_of(each.path, vms) if each.existed else None
+        if owner is not None:
+            raise RestoreRefused(
+                f"{each.path} belongs to the VM {owner.name!r} ({owner.id})",
+                hint="It is not replaced, whatever is asked for: choose another folder.",
+            )
 
 
 def require_room(files: Sequence[StagedFile], reader: PointReader, volumes: Sequence[Volume]) -> None:
@@ -203,10 +233,10 @@ def require_room(files: Sequence[StagedFile], reader: PointReader, volumes: Sequ
             )
 
 
-def discard_quietly(staging: Staging, error: BaseException) -> None:
+def discard_quietly(staging: Staging, error: BaseException, *, keep_named: bool = False) -> None:
     """Remove what was staged after `error`; if that fails too, say so in a note of `error`, which stays the first."""
     try:
-        staging.discard()
+        staging.discard(keep_named=keep_named)
     except HvBackupError as second:
         add_note(error, f"What had been staged could not be removed: {second}. `hvbackup cleanup` will.")
 

@@ -11,17 +11,19 @@ import pytest
 
 from hvbackup.errors import (
     Cancelled,
+    ConnectionLost,
     FileMissing,
     InvalidRequest,
     RepositoryDamaged,
     RestoreRefused,
     ScriptFailed,
 )
-from hvbackup.events import Cancellation, Event, Progress
+from hvbackup.events import Cancellation, Event, Progress, StepStarted
 from hvbackup.jobs.host import restore_files, verify
 from hvbackup.jobs.requests import BackupRequest, MountRequest, RebuildBy, RebuildRequest, RestoreRequest
 from hvbackup.models import RestorePoint
 from hvbackup.remote.calls import RemoveFile, RemoveVm
+from hvbackup.simulator.vm_specs import VmSpec
 
 Site = Any
 
@@ -287,6 +289,130 @@ def test_a_rebuild_that_fails_on_the_host_leaves_no_files(site: Site) -> None:
 
     assert not any(site.windows_file(file.source).exists() for file in point.files)
     assert [] == list((site.state / "journal").iterdir())
+
+
+def drop(site: Site, name: str, **when: Any) -> Any:
+    """A sink that breaks the connection in the middle of the first call after the step `name`."""
+
+    def sink(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.step == name:
+            site.served.server.faults.drop_connection(**when)
+
+    return sink
+
+
+def test_a_vm_that_was_made_keeps_its_files_although_the_script_failed_at_its_end(site: Site) -> None:
+    point = back_up(site, "legacy")
+    delete_vm(site, point)
+    with site.served.host.change() as record:
+        record.faults.stop_at = {"Import-HvbVm:end": "fail"}
+
+    with pytest.raises(ScriptFailed) as caught:
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id))
+
+    assert "may be there" in str(caught.value.hint)
+    assert "legacy" in {vm.name for vm in site.host.vms()}
+    assert all(site.windows_file(file.source).exists() for file in point.files if file.kind == "disk")
+
+
+def test_a_lost_connection_while_the_vm_is_made_leaves_its_files_alone_for_ever(site: Site) -> None:
+    point = back_up(site, "legacy")
+    delete_vm(site, point)
+    lose = drop(site, "build", during="response")
+
+    with pytest.raises(ConnectionLost):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id), events=lose)
+    with site.connect() as host:
+        told = host.cleanup().problems
+        again = host.cleanup().problems
+
+    assert all(site.windows_file(file.source).exists() for file in point.files if file.kind == "disk")
+    assert (1, 0) == (len(told), len(again))
+    assert "were left alone" in told[0]
+    assert [] == list((site.state / "journal").iterdir())
+
+
+def test_a_failure_after_the_original_is_gone_says_what_is_where(site: Site) -> None:
+    point = back_up(site, "web01")
+    with site.served.host.change() as record:
+        record.faults.stop_at = {"Import-HvbVm:start": "fail"}
+    request = RebuildRequest(point=point.id, replace=True)
+
+    with pytest.raises(ScriptFailed) as caught:
+        site.host.rebuild(site.repository, request)
+
+    hint = str(caught.value.hint)
+    disk = next(file.source for file in point.files if file.kind == "disk")
+    assert "original VM has been turned off" in hint
+    assert disk in hint
+    assert "Run the same rebuild again" in hint
+    with site.served.host.change() as record:
+        record.faults.stop_at = {}
+    assert point.vm_id == site.host.rebuild(site.repository, request).vm.id
+
+
+def test_a_failure_before_the_original_is_touched_does_not_claim_that_it_was(site: Site) -> None:
+    point = back_up(site, "web01")
+    with site.served.host.change() as record:
+        record.faults.stop_at = {"Write-HvbFile:start": "fail"}
+
+    with pytest.raises(ScriptFailed) as caught:
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+
+    assert "original" not in str(caught.value.hint)
+    assert "web01" in {vm.name for vm in site.host.vms()}
+    assert not list(site.folder.rglob("*.hvbpart"))
+
+
+def test_a_listener_that_fails_after_the_original_is_gone_does_not_cost_the_vm(site: Site) -> None:
+    point = back_up(site, "web01")
+
+    def broken(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.step == "remove":
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True), events=broken)
+
+    assert point.vm_id in {vm.id for vm in site.host.vms()}
+
+
+def test_a_vm_with_checkpoints_is_not_replaced_because_windows_would_merge_them_into_the_new_disks(
+    make_site: Any,
+) -> None:
+    site = make_site([VmSpec(key="chain01", name="chain01", chain=1)])
+    point = back_up(site, "chain01")
+
+    with pytest.raises(RestoreRefused, match="checkpoint"):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+
+    assert ["chain01"] == [vm.name for vm in site.host.vms()]
+
+
+def test_a_file_that_another_vm_needs_is_never_replaced(site: Site) -> None:
+    point = back_up(site, "web01")
+    disk = next(file.source for file in point.files if file.kind == "disk")
+    with site.served.host.change() as record:
+        taken, other = (next(r for r in record.vms if r.vm.name == name) for name in ("web01", "db01"))
+        other.vm = msgspec.structs.replace(other.vm, disks=(*other.vm.disks, taken.vm.disks[0]))
+        record.vms.remove(taken)
+
+    with pytest.raises(RestoreRefused, match="belongs to the VM 'db01'"):
+        site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+
+    assert site.windows_file(disk).exists()
+
+
+def test_disks_of_the_original_that_the_point_lacks_are_named_in_the_plan(site: Site) -> None:
+    point = back_up(site, "web01")
+    with site.served.host.change() as record:
+        mine = next(r for r in record.vms if r.vm.name == "web01")
+        extra = msgspec.structs.replace(mine.vm.disks[0], path="E:\\extra.vhdx", chain=(), controller_location=5)
+        mine.vm = msgspec.structs.replace(mine.vm, disks=(*mine.vm.disks, extra))
+
+    plan = site.host.plan_rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+
+    assert any("E:\\extra.vhdx" in step and "none of the new one" in step for step in plan.steps)
 
 
 # ---------------------------------------------------------------- mount
