@@ -50,10 +50,12 @@ class ConnectionSettings(_Section, frozen=True, kw_only=True):
 
 
 class RepositorySettings(_Section, frozen=True, kw_only=True):
-    """`[repository]`: folder or URL, and a reference to its passphrase."""
+    """`[repository]`: folder or URL, a reference to its passphrase, and limits as `10M` or bytes per second."""
 
     location: str | None = None
     passphrase: str | None = None
+    limit_upload: str | int | None = None
+    limit_download: str | int | None = None
 
 
 class BackupSettings(_Section, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ def backup(
         invocation.repository(location, passphrase) as repository,
         ProgressDisplay(output) as progress,
         invocation.host(name, connection, events=progress) as host,
-        interruptible(output) as cancel,
+        interruptible(output, invocation.cancel) as cancel,
     ):
         result = host.backup(repository, request, events=progress, cancel=cancel)
     _show_result(invocation, result)

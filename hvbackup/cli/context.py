@@ -11,11 +11,12 @@ import click
 
 from hvbackup.cli.output import Output
 from hvbackup.errors import ConfigurationError, InvalidRequest
-from hvbackup.events import EventSink
+from hvbackup.events import Cancellation, EventSink
 
 if TYPE_CHECKING:
     from hvbackup.jobs.host import Host
     from hvbackup.repository.repository import Repository
+    from hvbackup.repository.store import Store
     from hvbackup.secrets import Secret
     from hvbackup.settings import Settings
 
@@ -25,10 +26,17 @@ _REFERENCE_HELP = "Where the {0} comes from: keyring:SERVICE/USER, file:PATH, en
 
 
 class Invocation:
-    """One invocation of the command line: its output and its settings."""
+    """One invocation of the command line: its output and its settings.
+
+    Attributes:
+        cancel: Stops what is under way; give it to `interruptible`, so that Ctrl-C also ends waits for a rate limit.
+        limit_rate: `--limit-rate`, in bytes per second; None: by the settings.
+    """
 
     def __init__(self, output: Output, *, profile: str | None = None) -> None:
         self.output = output
+        self.cancel = Cancellation()
+        self.limit_rate: int | None = None
         self._profile = profile
         self._settings: Settings | None = None
 
@@ -86,8 +94,26 @@ class Invocation:
         from hvbackup.repository.repository import Repository
 
         place = self.repository_location(location)
-        with Repository.open(place, passphrase=self.passphrase(place, passphrase)) as repository:
+        secret = self.passphrase(place, passphrase)
+        with Repository.open(self.store(place), passphrase=secret) as repository:
             yield repository
+
+    def store(self, place: str, *, create: bool = False) -> Store:
+        """Open the place of a repository, with the limits of flags or settings on its transfers."""
+        from hvbackup.repository.store import open_store
+        from hvbackup.repository.throttle import limited
+
+        upload, download = (self.limit_rate or self._rate(key) for key in ("limit_upload", "limit_download"))
+        return limited(open_store(place, create=create), upload, download, stop=self.cancel)
+
+    def _rate(self, key: str) -> int | None:
+        from hvbackup.cli.sizes import byte_rate
+
+        text = self.settings.get("repository", key)
+        try:
+            return None if text is None else byte_rate(text)
+        except InvalidRequest as error:
+            raise ConfigurationError(f"repository.{key}: {error.message}", hint=error.hint) from None
 
     def repository_location(self, location: str | None) -> str:
         """Return where the repository is; an error tells how to say so."""
@@ -167,14 +193,29 @@ def host_options(function: CommandT) -> CommandT:
 
 
 def repository_options(function: CommandT) -> CommandT:
-    """Add `--repository` and `--passphrase-from`; the command gets `location` and `passphrase`."""
+    """Add `--repository`, `--passphrase-from` and `--limit-rate`; the command gets `location` and `passphrase`."""
     decorated: Any = click.option(
+        "--limit-rate",
+        metavar="RATE",
+        expose_value=False,
+        callback=_take_limit,
+        help="Bytes per second to and from the repository, such as 10M. Default: none.",
+    )(function)
+    decorated = click.option(
         "--passphrase-from",
         "passphrase",
         metavar="REF",
         help=_REFERENCE_HELP.format("passphrase") + " `none`: no encryption.",
-    )(function)
+    )(decorated)
     decorated = click.option(
         "--repository", "-r", "location", metavar="PLACE", help="Folder or URL of the repository."
     )(decorated)
     return cast("CommandT", decorated)
+
+
+def _take_limit(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    from hvbackup.cli.sizes import byte_rate
+
+    invocation = context.find_object(Invocation)
+    if value is not None and invocation is not None:
+        invocation.limit_rate = byte_rate(value)

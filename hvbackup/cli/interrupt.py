@@ -13,9 +13,9 @@ from hvbackup.events import Cancellation
 
 
 @contextmanager
-def interruptible(output: Output) -> Iterator[Cancellation]:
-    """Give a `Cancellation` that SIGINT (and SIGTERM) set."""
-    cancel = Cancellation()
+def interruptible(output: Output, cancel: Cancellation | None = None) -> Iterator[Cancellation]:
+    """Give a `Cancellation`, the given one or a new one, that SIGINT (and SIGTERM) set."""
+    cancel = cancel or Cancellation()
     if threading.current_thread() is not threading.main_thread():
         yield cancel
         return
@@ -24,7 +24,7 @@ def interruptible(output: Output) -> Iterator[Cancellation]:
         if cancel.is_set:
             raise KeyboardInterrupt
         cancel.set()
-        output.talk("stopping; the host is being cleaned up (press Ctrl-C again to leave at once)", fg="yellow")
+        output.talk("stopping; what was begun is being cleaned up (press Ctrl-C again to leave at once)", fg="yellow")
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

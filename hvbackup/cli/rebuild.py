@@ -74,7 +74,7 @@ def rebuild(
             return 0
         if plan.destroys and not yes:
             _confirm(plan)
-        with interruptible(output) as cancel:
+        with interruptible(output, invocation.cancel) as cancel:
             result = host.rebuild(repository, request, plan=plan, events=progress, cancel=cancel)
     output.record("rebuilt", result)
     for text in result.warnings:

@@ -51,7 +51,7 @@ def restore(
     with (
         invocation.repository(location, passphrase) as repository,
         ProgressDisplay(output) as progress,
-        interruptible(output) as cancel,
+        interruptible(output, invocation.cancel) as cancel,
     ):
         if name is None:
             if dry_run:

@@ -33,7 +33,7 @@ def verify(
     with (
         invocation.repository(location, passphrase) as repository,
         ProgressDisplay(output) as progress,
-        interruptible(output) as cancel,
+        interruptible(output, invocation.cancel) as cancel,
     ):
         wanted = [point.id for point in repository.points()] if everything else list(points)
         for point in wanted:

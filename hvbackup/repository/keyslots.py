@@ -118,6 +118,12 @@ def _decode_slot(name: str, data: bytes) -> KeySlot:
     return slot
 
 
+def slots_opened_by(store: Store, passphrase: Secret, repository_id: str) -> list[str]:
+    """Return the names of all slots that a passphrase opens; each try costs a key derivation."""
+    slots = read_slots(store, repository_id, lambda _name, _error: None)
+    return [name for name, slot in slots.items() if _open_slot(slot, passphrase, repository_id) is not None]
+
+
 def find_master(store: Store, passphrase: Secret, repository_id: str) -> bytes:
     """Return the master key from the first slot that the passphrase opens.
 

@@ -74,14 +74,32 @@ class LeaseBook:
         Raises:
             RepositoryDamaged: It cannot be read.
         """
-        token, info = max(self._tokens(scope), default=(0, None))
+        _, info = max(self._tokens(scope), default=(0, None))
         if info is None:
             return None
+        return self._read(info) or self.newest(scope)
+
+    def held(self) -> list[Held]:
+        """Return the newest object of every scope that is not released, sorted by scope; some may have run out.
+
+        Raises:
+            RepositoryDamaged: One cannot be read.
+        """
+        newest: dict[str, ObjectInfo] = {}
+        for info in self._store.list(f.LEASES):
+            folder, _, token = info.name.rpartition("/")
+            if info.size and _TOKEN.fullmatch(token) and (folder not in newest or info.name > newest[folder].name):
+                newest[folder] = info
+        found = [held for info in newest.values() if (held := self._read(info)) and not held.record.released]
+        return sorted(found, key=lambda held: held.record.scope)
+
+    def _read(self, info: ObjectInfo) -> Held | None:
         try:
             payload = self._keys.unseal(f.SEALED_LEASE, info.name, self._store.get(info.name))
         except ObjectMissing:
-            return self.newest(scope)
-        return Held(token, info.name, f.decode_json(payload, LeaseRecord, f"{info.name}: the lease"), info.modified)
+            return None
+        record = f.decode_json(payload, LeaseRecord, f"{info.name}: the lease")
+        return Held(int(info.name.rpartition("/")[2], 16), info.name, record, info.modified)
 
     def write(self, scope: str, token: int, record: LeaseRecord, *, create: bool) -> str:
         """Write the object of a token and return its name; raises `ObjectExists`."""

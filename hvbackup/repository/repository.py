@@ -17,6 +17,7 @@ from hvbackup.errors import (
     RepositoryDamaged,
     RepositoryNotFound,
 )
+from hvbackup.events import Cancellation, EventSink, discard
 from hvbackup.models import RestorePoint
 from hvbackup.repository import format as f
 from hvbackup.repository import keyslots
@@ -25,10 +26,11 @@ from hvbackup.repository.condemned import read_condemned
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.founding import found, now_text
 from hvbackup.repository.index import Index
-from hvbackup.repository.lease import TTL_SECONDS, Lease
+from hvbackup.repository.lease import TTL_SECONDS, Held, Lease
+from hvbackup.repository.measure import RepositoryMeasure, measure
 from hvbackup.repository.packs import PackPool
 from hvbackup.repository.reader import BlockPointReader
-from hvbackup.repository.stats import RepositoryStats, count_vms
+from hvbackup.repository.stats import RepositoryStats, count_periods, count_vms
 from hvbackup.repository.store import LookFirst, ObjectMissing, Store, open_store
 from hvbackup.repository.upkeep import Upkeep
 from hvbackup.repository.writer import BlockPointWriter, Checkable
@@ -246,6 +248,19 @@ class Repository(Upkeep):
             blocks=self._index.count,
             source_bytes=sum(file.size_bytes for point in points for file in point.files),
             vms=count_vms(points),
+            periods=count_periods(points),
+        )
+
+    def measure(self, *, events: EventSink = discard, cancel: Cancellation | None = None) -> RepositoryMeasure:
+        """Return what dedup and compression save; reads the lists of blocks of all points."""
+        points = self.points()
+        self._load()
+        return measure(
+            points,
+            self.read,
+            lambda sha256: self._index.find(self._keys.block_id(sha256)),
+            events=events,
+            cancel=cancel,
         )
 
     # ------------------------------------------------------------ passphrases
@@ -253,6 +268,10 @@ class Repository(Upkeep):
     def key_slots(self) -> dict[str, keyslots.KeySlot]:
         """Return the key slots by name."""
         return keyslots.read_slots(self._store, self.config.id)
+
+    def opened_slots(self, passphrase: Secret) -> list[str]:
+        """Return the names of the key slots that a passphrase opens."""
+        return keyslots.slots_opened_by(self._store, passphrase, self.config.id)
 
     def add_passphrase(self, passphrase: Secret, *, label: str = "", scrypt_log_n: int = keyslots.SCRYPT_LOG_N) -> str:
         """Let another passphrase open the repository; return the name of its slot.
@@ -299,6 +318,14 @@ class Repository(Upkeep):
             RepositoryLocked: Somebody has it.
         """
         return self._leases.acquire(scope, owner=owner, ttl_seconds=ttl_seconds)
+
+    def held_leases(self) -> list[Held]:
+        """Return the leases that nobody has released, sorted by scope; those of the dead run out by themselves.
+
+        Raises:
+            RepositoryDamaged: One cannot be read.
+        """
+        return self._leases.held()
 
     def forget_lease(self, scope: str, *, owner: str | None = None) -> bool:
         """Take a lease from `owner`, or from whoever has it; return whether it was held."""

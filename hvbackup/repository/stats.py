@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hvbackup.models import Model, RestorePoint
 
 
@@ -11,6 +13,7 @@ class VmStats(Model, frozen=True, kw_only=True):
     Attributes:
         source_bytes: Sizes of all files of all its points.
         stored_bytes: What its points added to the repository when they were made.
+        history: What each of them added, oldest first.
     """
 
     host: str
@@ -19,6 +22,16 @@ class VmStats(Model, frozen=True, kw_only=True):
     points: int
     first: str
     last: str
+    source_bytes: int
+    stored_bytes: int
+    history: tuple[int, ...] = ()
+
+
+class PeriodStats(Model, frozen=True, kw_only=True):
+    """The restore points of one day (`2026-11-25`) or month (`2026-11`) in UTC, by their ids."""
+
+    period: str
+    points: int
     source_bytes: int
     stored_bytes: int
 
@@ -35,6 +48,7 @@ class RepositoryStats(Model, frozen=True, kw_only=True):
     blocks: int
     source_bytes: int
     vms: tuple[VmStats, ...]
+    periods: tuple[PeriodStats, ...] = ()
 
 
 def count_vms(points: list[RestorePoint]) -> tuple[VmStats, ...]:
@@ -52,7 +66,32 @@ def count_vms(points: list[RestorePoint]) -> tuple[VmStats, ...]:
             last=own[-1].id,
             source_bytes=sum(file.size_bytes for point in own for file in point.files),
             stored_bytes=sum(file.stored_bytes for point in own for file in point.files),
+            history=tuple(sum(file.stored_bytes for file in point.files) for point in own),
         )
         for (host, vm_id), own in by_vm.items()
     ]
     return tuple(sorted(rows, key=lambda row: (row.vm_name.casefold(), row.host, row.vm_id)))
+
+
+#: Histories up to this many days are told by day, longer ones by month.
+DAYS = 31
+
+
+def count_periods(points: list[RestorePoint]) -> tuple[PeriodStats, ...]:
+    """Return what was stored when: by day, or by month when it is more than a month; empty periods are left out."""
+    days = sorted({point.id[:8] for point in points})
+    span = (datetime.strptime(days[-1], "%Y%m%d") - datetime.strptime(days[0], "%Y%m%d")).days if days else 0  # noqa: DTZ007
+    by_period: dict[str, list[RestorePoint]] = {}
+    for point in sorted(points, key=lambda point: point.id):
+        year, month, day = point.id[:4], point.id[4:6], point.id[6:8]
+        period = f"{year}-{month}-{day}" if span <= DAYS else f"{year}-{month}"
+        by_period.setdefault(period, []).append(point)
+    return tuple(
+        PeriodStats(
+            period=period,
+            points=len(own),
+            source_bytes=sum(file.size_bytes for point in own for file in point.files),
+            stored_bytes=sum(file.stored_bytes for point in own for file in point.files),
+        )
+        for period, own in by_period.items()
+    )

@@ -69,14 +69,22 @@ def open_store(location: str | Path, options: Mapping[str, Any] | None = None, *
 
     Args:
         options: obstore's configuration for the URL's kind (endpoint, region, ...); credentials come from the
-            environment, as that cloud's own tools read them.
+            environment, as that cloud's own tools read them. For any kind of place, `limit_upload` and
+            `limit_download` are bytes per second.
         create: Make a missing folder.
 
     Raises:
         InvalidRequest: The location is of no known kind.
         StoreUnavailable: The folder is missing, or is no folder.
     """
-    text = str(location)
+    from hvbackup.repository.throttle import limited
+
+    settings = dict(options or {})
+    upload, download = settings.pop("limit_upload", None), settings.pop("limit_download", None)
+    return limited(_open(str(location), settings, create=create), upload, download)
+
+
+def _open(text: str, options: Mapping[str, Any], *, create: bool) -> Store:
     scheme = text.split(":", 1)[0].lower() if ":" in text else ""
     if scheme == "memory":
         from obstore.store import MemoryStore
@@ -85,7 +93,7 @@ def open_store(location: str | Path, options: Mapping[str, Any] | None = None, *
     if scheme == "file" and text.startswith("file://"):
         text = text[len("file://") :]
     elif scheme in SCHEMES and "://" in text:
-        return BucketStore(_from_url(text, options or {}), text)
+        return BucketStore(_from_url(text, options), text)
     elif "://" in text:
         raise InvalidRequest(
             f"{text}: {scheme} is no kind of repository location",
