@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hvbackup.cli.context import Invocation, pass_invocation, repository_options
 from hvbackup.cli.sizes import size_text
+from hvbackup.errors import RepositoryDamaged
+
+if TYPE_CHECKING:
+    from hvbackup.repository.marks import Pin, Verified
+    from hvbackup.repository.repository import Repository
 
 
 @click.command()
@@ -20,10 +27,13 @@ def points(
     output = invocation.output
     with invocation.repository(location, passphrase) as repository:
         found = repository.points(host=host_name, vm=vm)
+        verified, pins = _marks(invocation, repository)
     for point in found:
-        output.record("point", point)
+        mark = verified.get(point.id)
+        marks = {"verifiedAt": mark.verified_at if mark else None, "pinned": point.id in pins}
+        output.record("point", {**point.to_dict(), **marks})
     output.table(
-        ("restore point", "host", "VM", "method", "consistency", "size", "stored", "warnings"),
+        ("restore point", "host", "VM", "method", "consistency", "size", "stored", "warnings", "marks"),
         [
             (
                 point.id,
@@ -34,6 +44,7 @@ def points(
                 size_text(sum(file.size_bytes for file in point.files)),
                 size_text(sum(file.stored_bytes for file in point.files)),
                 len(point.warnings) or "",
+                " ".join(word for word, marks in (("verified", verified), ("pinned", pins)) if point.id in marks),
             )
             for point in found
         ],
@@ -42,3 +53,12 @@ def points(
         output.talk("no restore point fits")
     output.summary(0, points=len(found))
     return 0
+
+
+def _marks(invocation: Invocation, repository: Repository) -> tuple[dict[str, Verified], dict[str, Pin]]:
+    """Return the marks; damaged ones are no reason not to list the points."""
+    try:
+        return repository.verified(), repository.pins()
+    except RepositoryDamaged as error:
+        invocation.output.talk(f"warning: {error}", fg="yellow")
+        return {}, {}

@@ -271,7 +271,11 @@ def restore_files(
 def verify(
     repository: Repository, point: str, *, events: EventSink = discard, cancel: Cancellation | None = None
 ) -> VerifyResult:
-    """Read a whole restore point back and check its disks; no host is needed."""
-    from hvbackup.jobs.verify import verify_point
+    """Read a whole restore point back and check its disks; no host is needed.
 
-    return verify_point(repository.read(repository.point(point)), events=events, cancel=cancel)
+    When all is well, the repository remembers that the point was verified: retention keeps the last such point of a VM.
+    """
+    from hvbackup.jobs.verify import remember, verify_point
+
+    found = verify_point(repository.read(repository.point(point)), events=events, cancel=cancel)
+    return remember(repository, found)

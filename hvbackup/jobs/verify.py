@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hvbackup.errors import RepositoryError
 from hvbackup.events import Cancellation, EventSink, Progress, StepFinished, StepStarted, discard
 from hvbackup.images.source import Source
 from hvbackup.jobs.disk_check import check_chains, check_disk
 from hvbackup.jobs.image_source import PointSource
 from hvbackup.models import Model
+from hvbackup.repository.repository import Repository
 from hvbackup.repository.seams import PointReader
 
 
@@ -67,3 +70,15 @@ def verify_point(
         problems=tuple(problems),
         notes=tuple(notes),
     )
+
+
+def remember(repository: Repository, result: VerifyResult) -> VerifyResult:
+    """Mark the point as verified when it was wholly good, else take such a mark away; return the result.
+
+    A store that cannot be written to is no reason to doubt the point: a note says that nothing was remembered.
+    """
+    try:
+        repository.mark_verified(result.point_id, verified=not result.problems)
+    except RepositoryError as error:
+        return msgspec.structs.replace(result, notes=(*result.notes, f"the verification was not remembered: {error}"))
+    return result

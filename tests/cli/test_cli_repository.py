@@ -291,6 +291,44 @@ def test_pins_of_points_that_are_not_there(invoke: Invoke, in_repository: Option
     assert 1 == invoke("repository", "pin", "20990101T000000Z-00000000", *in_repository).code
 
 
+def test_a_good_verification_is_remembered_and_a_bad_one_is_not(
+    invoke: Invoke, in_repository: Options, folder: Path, tmp_path: Path
+) -> None:
+    point = bring(invoke, folder, in_repository)
+
+    def marks() -> tuple[bool, bool]:
+        (found,) = invoke("points", "--json", *in_repository).of_type("point")
+        return found["verifiedAt"] is not None, found["pinned"]
+
+    before = marks()
+    assert 0 == invoke("verify", point, *in_repository).code
+    after = marks()
+    invoke("repository", "pin", point, *in_repository)
+    table = invoke("points", *in_repository).out
+    packs = [path for path in (tmp_path / "repository" / "packs").rglob("*") if path.is_file()]
+    max(packs, key=lambda path: path.stat().st_size).unlink()
+    bad = invoke("verify", point, *in_repository)
+
+    assert ((False, False), (True, False), (False, True)) == (before, after, marks())
+    assert "verified pinned" in table
+    assert (1, True) == (bad.code, "DAMAGED" in bad.out)
+
+
+def test_a_repository_that_cannot_be_written_to_can_be_verified(
+    invoke: Invoke, in_repository: Options, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = bring(invoke, folder, in_repository)
+
+    def refuse(self: object, path: Path, data: memoryview) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("hvbackup.repository.folder.FolderStore._write", refuse)
+
+    done = invoke("verify", point, *in_repository)
+
+    assert (0, True, True) == (done.code, "good" in done.out, "not remembered" in done.out)
+
+
 # ---------------------------------------------------------------- check, limits
 
 
