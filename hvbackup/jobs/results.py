@@ -42,6 +42,10 @@ class JobResult(Model, frozen=True, kw_only=True):
     log: tuple[str, ...] = ()
 
 
+#: Errors that say that another run has the VM.
+_LOCKED = frozenset({"RepositoryLocked", "LeaseLost"})
+
+
 class RunResult(Model, frozen=True, kw_only=True):
     """How a run ended: one result for each VM, in the order of the plan."""
 
@@ -55,14 +59,20 @@ class RunResult(Model, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 all good (warnings and skips included), 3 some failed, 1 all failed, 130 stopped by the user."""
+        """0 all good (warnings and skips included), 3 some failed, 1 all failed, 130 stopped by the user.
+
+        6 instead of 1 when all failed because somebody else has their leases.
+        """
         if self.cancelled:
             return 130
         failed = sum(job.status is JobStatus.FAILED for job in self.jobs)
         tried = sum(job.status is not JobStatus.SKIPPED for job in self.jobs)
         if not failed:
             return 0
-        return 1 if failed == tried else 3
+        if failed != tried:
+            return 3
+        locked = all(job.error and job.error.type in _LOCKED for job in self.jobs if job.status is JobStatus.FAILED)
+        return 6 if locked else 1
 
     def failed_vm_ids(self) -> tuple[str, ...]:
         """Ids of the VMs that need another try: failed ones, and those skipped because a run was aborted."""

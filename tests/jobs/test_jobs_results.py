@@ -6,7 +6,7 @@ import pytest
 
 from hvbackup.errors import InvalidRequest
 from hvbackup.jobs.requests import BackupRequest
-from hvbackup.jobs.results import JobResult, RunResult
+from hvbackup.jobs.results import JobError, JobResult, RunResult
 from hvbackup.jobs.run_record import load_run, rerun_request, save_run
 from hvbackup.models import JobStatus
 
@@ -83,3 +83,16 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidRequest, match=r"20261125\.json is damaged"):
         load_run("last", tmp_path)
+
+
+def test_a_run_that_failed_only_because_others_have_the_vms_ends_with_the_code_for_locked() -> None:
+    def failed(kind: str) -> JobResult:
+        return JobResult(vm_id="1", vm_name="a", status=JobStatus.FAILED, error=JobError(type=kind, message="no"))
+
+    def code(*jobs: JobResult) -> int:
+        return RunResult(run_id="r", host="h", started_at="", finished_at="", jobs=jobs).exit_code
+
+    ok = JobResult(vm_id="2", vm_name="b", status=JobStatus.OK)
+    assert 6 == code(failed("RepositoryLocked"), failed("LeaseLost"))
+    assert 1 == code(failed("RepositoryLocked"), failed("ImageDamaged"))
+    assert 3 == code(failed("RepositoryLocked"), ok)
