@@ -14,7 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
 
-from hvbackup.errors import HvBackupError
+import msgspec
+
+from hvbackup.errors import BackupError, HvBackupError
 from hvbackup.events import Cancellation, EventSink, JobFinished, Note, StepFinished, StepStarted, discard
 from hvbackup.jobs.cleanup import clean_abandoned
 from hvbackup.jobs.clock import new_run_id, now_text
@@ -22,6 +24,7 @@ from hvbackup.jobs.host_view import HostView
 from hvbackup.jobs.job_lanes import JobLanes, LanePool
 from hvbackup.jobs.job_log import JobLog
 from hvbackup.jobs.journal import Journal, SideEffect, marker
+from hvbackup.jobs.listener import Listener
 from hvbackup.jobs.outcome import ABORTED, STOPPED, not_run, result_of, skipped
 from hvbackup.jobs.plan import BackupPlan, JobPlan
 from hvbackup.jobs.requests import BackupRequest
@@ -30,6 +33,7 @@ from hvbackup.jobs.run_record import save_run
 from hvbackup.jobs.vm_copy import CopiedVm, ShadowView, VmCopy
 from hvbackup.jobs.vm_lease import vm_lease
 from hvbackup.models import JobStatus
+from hvbackup.remote.calls import GetVm
 from hvbackup.remote.session import Transport
 from hvbackup.repository.lease import Lease
 from hvbackup.repository.repository import Repository
@@ -64,16 +68,29 @@ def run_backup(
         RemoteError, WriterUnavailable, InvalidRequest: Before any job has begun. From then on every error is the
             result of its job.
     """
-    left = clean_abandoned(transport, repository=repository, events=events, folder=state_folder)
-    events(StepStarted(host=transport.host, step="look", text="looking at the host, its VMs and its writers"))
-    view = HostView(transport)
+    cancel = cancel or Cancellation()
+    listener = Listener(events, cancel)
+    left = clean_abandoned(transport, repository=repository, events=listener, folder=state_folder)
+    listener(StepStarted(host=transport.host, step="look", text="looking at the host, its VMs and its writers"))
+    view = HostView(transport, cancel=cancel)
     plan = view.plan(request, transport.host)
     for text in plan.warnings:
-        events(Note(host=transport.host, text=text, level="warning"))
-    events(StepFinished(host=transport.host, step="look"))
-    run = _Run(transport, repository, request, view, plan, events, cancel or Cancellation(), state_folder)
-    result = run.run((*left, *plan.warnings))
-    save_run(request, result, state_folder)
+        listener(Note(host=transport.host, text=text, level="warning"))
+    listener(StepFinished(host=transport.host, step="look"))
+    run = _Run(transport, repository, request, view, plan, listener, cancel, state_folder)
+    result = _kept(request, run.run((*left, *plan.warnings)), listener, state_folder)
+    listener.raise_failure()
+    return result
+
+
+def _kept(request: BackupRequest, result: RunResult, events: EventSink, folder: Path | None) -> RunResult:
+    """Keep the record of a run; what is done is done, whether or not this machine can write it down."""
+    try:
+        save_run(request, result, folder)
+    except OSError as error:
+        text = f"the record of the run was not kept, so --rerun does not know it: {error.strerror or error}"
+        events(Note(host=result.host, text=text, level="warning"))
+        return msgspec.structs.replace(result, warnings=(*result.warnings, text))
     return result
 
 
@@ -148,7 +165,8 @@ class _Run:
                     self._with_shadow_set(held, logs, outcomes, journal, pool)
         except BaseException as error:  # noqa: BLE001 - the end of the fan-out: every error is the result of its jobs
             for job in jobs:
-                outcomes.setdefault(job.vm.id, error)
+                if isinstance(outcomes.setdefault(job.vm.id, error), CopiedVm):
+                    logs[job.vm.id].warning(f"after the restore point was written: {type(error).__name__}: {error}")
         for job in jobs:
             result = result_of(job, outcomes[job.vm.id], logs[job.vm.id], started)
             if result.status is JobStatus.FAILED and self._request.abort_on_error:
@@ -181,18 +199,33 @@ class _Run:
         number = journal.begin(SideEffect(kind="scratch", host=host, port=port, scratch=scratch))
         try:
             with pool.borrowed() as lanes:
+                jobs = self._planned_again(lanes.control, jobs, outcomes)
+                if not jobs:
+                    return
                 view = self._create(lanes.control, scratch, jobs, logs)
                 if len(jobs) == 1:
                     self._copy(jobs[0], view, leases[jobs[0].vm.id], logs[jobs[0].vm.id], lanes, outcomes)
                     return
             self._copy_side_by_side(view, jobs, leases, logs, outcomes, pool)
         finally:
-            left = self._remove(scratch, jobs, logs, pool)
+            left = self._remove(scratch, list(leases), logs, pool)
             if left is None:
                 journal.undone(number)
             else:
-                for job in jobs:
-                    logs[job.vm.id].warning(left)
+                for vm_id in leases:
+                    logs[vm_id].warning(left)
+
+    def _planned_again(self, control: Transport, jobs: list[JobPlan], outcomes: _Outcomes) -> list[JobPlan]:
+        """Plan from the VMs as they are now: in a long run hours may lie between the first look and this set."""
+        ids = tuple(job.vm.id for job in jobs)
+        now = {vm.id: vm for vm in control.call(GetVm(ids=ids), cancel=self._cancel).data.vms}
+        fresh = []
+        for job in jobs:
+            try:
+                fresh.append(self._view.plan_again(job, now.get(job.vm.id), self._request))
+            except BackupError as error:
+                outcomes[job.vm.id] = error
+        return fresh
 
     def _create(self, control: Transport, scratch: str, jobs: list[JobPlan], logs: dict[str, JobLog]) -> ShadowView:
         needed = dict.fromkeys(volume for job in jobs for volume in job.volumes)
@@ -274,10 +307,10 @@ class _Run:
             writer.abort()
             raise
 
-    def _remove(self, scratch: str, jobs: list[JobPlan], logs: dict[str, JobLog], pool: LanePool) -> str | None:
+    def _remove(self, scratch: str, vm_ids: list[str], logs: dict[str, JobLog], pool: LanePool) -> str | None:
         """Delete the shadow set and the scratch folder; return what is left when it cannot be done."""
-        for job in jobs:
-            logs[job.vm.id].step("remove", "deleting the shadow set and the scratch folder")
+        for vm_id in vm_ids:
+            logs[vm_id].step("remove", "deleting the shadow set and the scratch folder")
         try:
             # Lanes that broke are not in the pool any more, so this is a sound one or a new one. And no `cancel`: who
             # stops a run wants the host as it was.

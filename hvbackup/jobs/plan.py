@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hvbackup.errors import DiskShadowMissing, HyperVMissing, NotAdministrator, WriterUnavailable
+from hvbackup.errors import (
+    BackupError,
+    DiskShadowMissing,
+    HyperVMissing,
+    NotAdministrator,
+    OfflineNotAllowed,
+    WriterUnavailable,
+)
 from hvbackup.jobs.paths import volume_of
 from hvbackup.jobs.requests import BackupRequest, Grouping
 from hvbackup.jobs.selection import select_vms
@@ -115,9 +122,9 @@ def plan_backup(
         InvalidRequest: The selection fits no VM.
     """
     by_name = {component.name.casefold(): component for component in components}
+    shared = _shared_sources(components, request)
     methods = {vm_id: each.method for vm_id, each in classifications.items()}
     selection = select_vms(vms, include=request.include, exclude=request.exclude, methods=methods)
-    shared = host_sources(by_name.get("host component")) if request.host_component else ()
     jobs = tuple(
         _plan_job(vm, by_name.get(vm.id), classifications[vm.id], shared, request, facts.volumes)
         for vm in selection.vms
@@ -134,6 +141,37 @@ def plan_backup(
     return BackupPlan(host=host, jobs=jobs, sets=tuple(grouped), other_vm_ids=tuple(others), warnings=tuple(warnings))
 
 
+def plan_again(
+    job: JobPlan, vm: Vm | None, request: BackupRequest, *, components: Sequence[Component], volumes: Sequence[Volume]
+) -> JobPlan:
+    """Plan a job from what its VM is right before its shadow set: disks, checkpoints and state may have changed.
+
+    The method stays that of the writer's listing, which takes too long to ask for again; so a VM that was off and is
+    running now counts as one that would be paused, unless the writer had called it Online.
+
+    Raises:
+        BackupError: The VM is gone, or cannot be backed up any more.
+        OfflineNotAllowed: It would be paused now.
+    """
+    if vm is None:
+        raise BackupError(
+            f"the VM {job.vm.name} is not on the host any more", hint="It was deleted or moved since the run began."
+        )
+    if vm == job.vm:
+        return job
+    shared = _shared_sources(components, request)
+    fresh = _plan_job(vm, job.component, job.classification, shared, request, volumes)
+    if fresh.action == "run":
+        return fresh
+    kind = OfflineNotAllowed if fresh.action == "skip" else BackupError
+    raise kind(f"since the run began {vm.name} has changed: {fresh.reason}", hint=fresh.hint)
+
+
+def _shared_sources(components: Sequence[Component], request: BackupRequest) -> tuple[FilePlace, ...]:
+    own = next((each for each in components if each.name.casefold() == "host component"), None)
+    return host_sources(own) if request.host_component else ()
+
+
 def _plan_job(
     vm: Vm,
     component: Component | None,
@@ -144,13 +182,15 @@ def _plan_job(
 ) -> JobPlan:
     sources = sources_of(vm, component) + shared
     needed: dict[str, None] = {}
-    astray = []
+    astray, lost = [], []
     for source in sources:
         volume = volume_of(source.path, volumes)
         if volume is not None:
             needed[volume.id] = None
         elif source.required:
             astray.append(source.path)
+        else:
+            lost.append(f"{source.path}\\{source.filespec} lies on no volume of the host and is not in the backup")
     pauses = classification.method is not Method.ONLINE and vm.state not in {"Off", "Saved"}
     action, reason, hint = "run", None, None
     if component is None:
@@ -175,7 +215,7 @@ def _plan_job(
         volumes=tuple(needed),
         sources=sources,
         size_bytes=size,
-        warnings=left_out(vm) + _disk_warnings(vm),
+        warnings=(*left_out(vm), *_disk_warnings(vm), *lost),
     )
 
 

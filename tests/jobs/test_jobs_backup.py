@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from hvbackup.errors import AuthenticationRefused, HyperVMissing, InvalidRequest, WriterUnavailable
@@ -360,3 +361,108 @@ def test_a_parent_that_does_not_fit_its_child_is_a_warning_and_a_missing_one_a_f
     assert JobStatus.WARNING == doubtful.status
     assert any("not the parent" in text for text in doubtful.warnings)
     assert JobStatus.FAILED == lacking.status
+
+
+def at_step(name: str, action: Callable[[], None]) -> Callable[[Event], None]:
+    """A sink that does something once, when a step begins."""
+    done = threading.Event()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.step == name and not done.is_set():
+            done.set()
+            action()
+
+    return sink
+
+
+@pytest.mark.parametrize("step", ["shadow", "copy", "remove"])
+def test_a_listener_that_fails_stops_the_run_in_order_and_leaves_nothing_on_the_host(site: Site, step: str) -> None:
+    def broken_pipe() -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        site.host.backup(site.repository, BackupRequest(), events=at_step(step, broken_pipe))
+
+    assert CLEAN == site.leftovers()
+    assert [] == list((site.state / "journal").iterdir())
+
+
+def test_a_checkpoint_made_since_the_run_began_is_in_the_point(make_site: MakeSite) -> None:
+    site = make_site([VmSpec(key="a", name="a"), VmSpec(key="b", name="b", chain=1)])
+    seen = next(vm for vm in site.host.vms() if vm.name == "b")
+
+    def attach(path: str) -> None:
+        with site.served.host.change() as record:
+            b = next(each for each in record.vms if each.vm.name == "b")
+            b.vm = msgspec.structs.replace(b.vm, disks=(msgspec.structs.replace(b.vm.disks[0], path=path),))
+
+    # The first look sees the VM on what is the parent of its checkpoint later on.
+    attach(seen.disks[0].chain[-1].path)
+    leaf = str(seen.disks[0].path)
+
+    result = site.host.backup(site.repository, BackupRequest(), events=at_step("copy", lambda: attach(leaf)))
+
+    point = site.repository.point(by_name(result)["b"].point_id)
+    assert leaf in {file.source for file in point.files}
+    assert [leaf] == [disk.path for disk in point.vm.disks]
+
+
+def test_a_vm_started_since_the_run_began_is_not_paused_without_leave(make_site: MakeSite) -> None:
+    site = make_site([VmSpec(key="a", name="a"), VmSpec(key="z", name="z", generation=1, scsi=False, state="Off")])
+
+    def start() -> None:
+        with site.served.host.change() as record:
+            z = next(each for each in record.vms if each.vm.name == "z")
+            z.vm = msgspec.structs.replace(z.vm, state="Running")
+
+    result = site.host.backup(site.repository, BackupRequest(), events=at_step("copy", start))
+
+    job = by_name(result)["z"]
+    assert JobStatus.FAILED == job.status
+    assert job.error is not None
+    assert "OfflineNotAllowed" == job.error.type
+    assert [] == history(site, "vm-saved")
+
+
+def test_a_vm_deleted_since_the_run_began_fails_alone(make_site: MakeSite) -> None:
+    site = make_site([VmSpec(key="a", name="a"), VmSpec(key="z", name="z")])
+
+    def delete() -> None:
+        with site.served.host.change() as record:
+            record.vms = [each for each in record.vms if each.vm.name != "z"]
+
+    jobs = by_name(site.host.backup(site.repository, BackupRequest(), events=at_step("copy", delete)))
+
+    assert (JobStatus.OK, JobStatus.FAILED) == (jobs["a"].status, jobs["z"].status)
+    assert "not on the host any more" in str(jobs["z"].error)
+    assert CLEAN == site.leftovers()
+
+
+def test_a_run_whose_record_cannot_be_kept_still_tells_its_result(site: Site) -> None:
+    (site.state).mkdir(exist_ok=True)
+    (site.state / "runs").write_bytes(b"a file where a folder should be")
+
+    result = site.host.backup(site.repository, BackupRequest(include=("web01",)))
+
+    assert JobStatus.OK == result.jobs[0].status
+    assert any("--rerun" in text for text in result.warnings)
+
+
+def test_an_error_after_the_point_was_written_is_a_warning_of_its_job(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hvbackup.jobs.journal import Journal
+
+    undone = Journal.undone
+
+    def fail_for_the_scratch(self: Journal, number: int) -> None:
+        if number == 2:
+            raise OSError(28, "No space left on device")
+        undone(self, number)
+
+    monkeypatch.setattr(Journal, "undone", fail_for_the_scratch)
+
+    job = site.host.backup(site.repository, BackupRequest(include=("web01",))).jobs[0]
+
+    assert (JobStatus.WARNING, True) == (job.status, job.point_id is not None)
+    assert any("No space left" in text for text in job.warnings)
