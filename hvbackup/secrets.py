@@ -70,6 +70,12 @@ class Secret:
         raise TypeError("a secret is not pickled or copied")
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text has one of the forms of a reference; any other may be a secret itself, and must not be shown."""
+    kind, separator, rest = text.partition(":")
+    return (kind == "prompt" and not separator) or (kind in {"keyring", "file", "env"} and bool(rest))
+
+
 def read_secret(reference: str, *, ask: Callable[[str], str] | None = None, question: str = "Password") -> Secret:
     """Return the secret that `reference` names (see the module's table).
 

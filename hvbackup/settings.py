@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from hvbackup.errors import ConfigurationError
 from hvbackup.models import decodable
+from hvbackup.secrets import is_reference
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,12 +65,12 @@ class BackupSettings(_Section, frozen=True, kw_only=True):
 
     allow_offline: bool | None = None
     abort_on_error: bool | None = None
-    jobs: int | None = None
-    lanes: int | None = None
+    jobs: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=8)] | None = None
     compress: bool | None = None
-    grouping: str | None = None
-    create_attempts: int | None = None
-    longest_wait_seconds: float | None = None
+    grouping: Literal["each", "shared"] | None = None
+    create_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
+    longest_wait_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     host_component: bool | None = None
 
 
@@ -95,6 +97,8 @@ _SECTIONS: dict[str, type[_Section]] = {
     "repository": RepositorySettings,
     "backup": BackupSettings,
 }
+#: `scheme://name:password@place`.
+_ADDRESS_WITH_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@]*:[^/@]*@")
 #: Variables that are no settings.
 _OTHER_VARIABLES = frozenset({"HVBACKUP_STATE_DIR", "HVBACKUP_PWSH", "HVBACKUP_VENV", "HVBACKUP_TEST_PROCESSES"})
 
@@ -115,7 +119,8 @@ class Settings:
         merged = {key: self.get("connection", key) for key in ConnectionSettings.__struct_fields__}
         prefix = f"hosts.{name.casefold()}."
         for path, value in self._values.items():
-            if path.startswith(prefix):
+            # `hosts.a.b.port` is of the host `a.b`, not of `a`.
+            if path.startswith(prefix) and "." not in path[len(prefix) :]:
                 merged[path[len(prefix) :]] = value.value
         return {key: value for key, value in merged.items() if value is not None}
 
@@ -173,11 +178,14 @@ def _read(file: Path) -> _File | None:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
     _refuse_open_to_all(file)
     try:
-        return msgspec.convert(tomllib.loads(text), decodable(_File))
+        content: _File = msgspec.convert(tomllib.loads(text), decodable(_File))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file} is no TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{file}: {error}", hint=_suggestion(str(error))) from None
+    for name, profile in content.profiles.items():
+        _flatten(profile, f"{file}, profile {name}")  # one that is not used is looked at too
+    return content
 
 
 def _refuse_open_to_all(file: Path) -> None:
@@ -197,7 +205,25 @@ def _flatten(content: _Profile, origin: str) -> dict[str, Value]:
 
 def _flat_section(name: str, section: _Section, origin: str) -> dict[str, Value]:
     pairs = ((key, getattr(section, key)) for key in section.__struct_fields__)
-    return {f"{name}.{key}": Value(value=value, origin=origin) for key, value in pairs if value is not None}
+    found = {f"{name}.{key}": Value(value=value, origin=origin) for key, value in pairs if value is not None}
+    for path, value in found.items():
+        _refuse_secret(path, value)
+    return found
+
+
+def _refuse_secret(path: str, found: Value) -> None:
+    """Refuse a secret where a reference to one belongs, or in an address; its text is not repeated."""
+    key = path.rpartition(".")[2]
+    if key in {"password", "passphrase"}:
+        if not is_reference(found.value) and (key, found.value) != ("passphrase", "none"):
+            raise ConfigurationError(
+                f"{found.origin}: {path} is no reference to a secret (it is not shown: it may be the secret itself)",
+                hint="Write keyring:SERVICE/USER, file:PATH, env:NAME or prompt.",
+            )
+    elif key in {"proxy", "location"} and _ADDRESS_WITH_PASSWORD.match(str(found.value)):
+        raise ConfigurationError(
+            f"{found.origin}: {path} has a password in its address", hint="Addresses are shown and logged."
+        )
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
@@ -218,7 +244,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
             parsed = msgspec.convert({key: text}, decodable(kind), strict=False)
         except msgspec.ValidationError as error:
             raise ConfigurationError(f"the environment variable {variable}: {error}") from None
-        values[f"{section}.{key}"] = Value(value=getattr(parsed, key), origin=f"environment, {variable}")
+        value = Value(value=getattr(parsed, key), origin=f"environment, {variable}")
+        _refuse_secret(f"{section}.{key}", value)
+        values[f"{section}.{key}"] = value
     return values
 
 
