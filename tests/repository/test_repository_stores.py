@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import random
 import socket
@@ -44,7 +45,8 @@ def no_links(*_arguments: object) -> None:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, Any]]:
     """An S3 server on loopback with an empty bucket."""
-    pytest.importorskip("flask_cors", reason="moto[server], which brings an S3 server, is not installed")
+    for name in ("moto", "flask", "flask_cors", "boto3"):
+        pytest.importorskip(name, reason=f"{name} is not installed; with it moto is an S3 server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,7 +77,7 @@ def s3() -> Iterator[dict[str, Any]]:
 
 
 def make_bucket(options: dict[str, Any], name: str) -> None:
-    boto3 = pytest.importorskip("boto3")
+    boto3: Any = importlib.import_module("boto3")  # it has no type hints
     boto3.client(
         "s3",
         endpoint_url=options["endpoint"],
