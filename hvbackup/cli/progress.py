@@ -76,8 +76,14 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         key = (event.vm, event.activity)
         text = f"{event.vm or event.host} {event.activity} {event.item}".strip()
         if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task("", total=event.total)
-        self._bars.update(self._tasks[key], completed=event.done, total=event.total, description=_short(clean(text)))
+            self._tasks[key] = self._bars.add_task("", total=event.total, amount="", unit=event.unit)
+        self._bars.update(
+            self._tasks[key],
+            completed=event.done,
+            total=event.total,
+            description=_short(clean(text)),
+            amount=_amount(event),
+        )
 
     def _as_line(self, event: Event) -> None:
         if isinstance(event, StepStarted):
@@ -133,14 +139,21 @@ def _short(text: str, limit: int = 60) -> str:
 
 def _make_bars() -> RichProgress:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn, TransferSpeedColumn
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Speed(TransferSpeedColumn):
+        """Bytes per second; nothing for what is not counted in bytes."""
+
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.fields["unit"] == "bytes" else Text("")
 
     return RichProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}", markup=False),
+        Speed(),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
