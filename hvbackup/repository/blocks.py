@@ -90,6 +90,15 @@ class BlockSource:
             RepositoryDamaged: No pack has it whole.
         """
         self.place(sha256)
+        try:
+            return self._read(sha256)
+        except RepositoryDamaged:
+            # A collection may have moved it since the index was read.
+            if not self._find_again():
+                raise
+            return self._read(sha256)
+
+    def _read(self, sha256: bytes) -> bytes:
         damage: RepositoryDamaged | None = None
         for place in list(self._index.places(self._keys.block_id(sha256))):
             try:

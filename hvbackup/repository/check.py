@@ -127,11 +127,17 @@ class Checker:
             else:
                 there[pack], modified[pack] = info.size, info.modified
         self._modified = modified
+        missing = [pack for pack in self._index.packs if pack not in there]
+        if missing:
+            # Unless a collection was at work, which takes a pack from the index before it deletes it.
+            again = Index(self._store, self._keys)
+            again.load(lambda _name, _error: None)
+            for pack in missing:
+                if pack in again.packs:
+                    self._note(f.pack_name(pack), "the pack is missing")
         for known in self._index.packs.values():
-            size = there.get(known.id)
-            if size is None:
-                self._note(f.pack_name(known.id), "the pack is missing")
-            elif size != known.size:
+            size = there.get(known.id, known.size)
+            if size != known.size:
                 self._note(f.pack_name(known.id), f"the pack has {size} bytes; it was written with {known.size}")
         unknown = self._index.compare_packs()
         for lost, error in self._index.adopt(unknown):

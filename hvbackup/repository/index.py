@@ -10,20 +10,23 @@ import secrets
 import tempfile
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from hvbackup.errors import RepositoryDamaged
 from hvbackup.repository import format as f
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.packs import read_footer
-from hvbackup.repository.store import ObjectMissing, Store
+from hvbackup.repository.store import ObjectInfo, ObjectMissing, Store
 
 RECORD = f.SEGMENT_RECORD.size
 #: Records in one segment, at most; 60 bytes each, and a few segments are opened at once.
 SEGMENT_RECORDS = 65536
 #: A lookup searches every run. This many small ones, and this many that were merged from small ones, are let be.
 SMALL_RUNS, MERGED_RUNS = 8, 12
+#: A segment that vanishes between listing and reading makes the index list them again, this often at most.
+LISTINGS = 20
 #: While a repository is opened, this many small runs are merged in one go: each record is merged once, not often.
 LOADED_RUNS = 64
 #: A run larger than this lies in a file without a name, mapped, so that the system can take its memory back.
@@ -64,13 +67,13 @@ class SortedRun:
                 high = middle
         return low
 
-    def find(self, id: bytes) -> Iterator[f.Place]:
-        """Yield every place of a block."""
+    def find(self, id: bytes) -> Iterator[tuple[int, f.Place]]:
+        """Yield every place of a block, and the number of its record."""
         slot = self._slot(id)
         position = self._search(id, self._fan_out[slot], self._fan_out[slot + 1])
         while position < self.count and self._key(position) == id:
             start = position * RECORD
-            yield f.read_place(bytes(self._records[start : start + RECORD]))
+            yield position, f.read_place(bytes(self._records[start : start + RECORD]))
             position += 1
 
     def part(self, first: int, last: int) -> Iterator[bytes]:
@@ -105,24 +108,44 @@ def merge_runs(runs: list[SortedRun]) -> SortedRun:
     return make_run(parts(), sum(run.count for run in runs) * RECORD)
 
 
-class Index:
-    """All segments of a repository, and the packs that this process stored since. Thread-safe."""
+def list_packs(store: Store) -> Iterator[tuple[bytes, ObjectInfo]]:
+    """Yield the packs that are there."""
+    for info in store.list(f.PACKS):
+        pack = f.pack_of(info.name)
+        if pack is not None:
+            yield pack, info
 
-    def __init__(self, store: Store, keys: Keys) -> None:
-        self._store, self._keys = store, keys
+
+class Segment(NamedTuple):
+    """What is remembered of a segment that was read."""
+
+    packs: tuple[bytes, ...]
+    records: int
+
+
+class Index:
+    """All segments of a repository, and the packs that this process stored since. Thread-safe.
+
+    Args:
+        condemned: Packs that will be deleted (the set may grow): good for reading, not for relying on.
+    """
+
+    def __init__(self, store: Store, keys: Keys, condemned: Set[bytes] = frozenset()) -> None:
+        self._store, self._keys, self._condemned = store, keys, condemned
         self._lock = threading.RLock()
         #: Runs that were merged, then small ones. The list is replaced, never changed: lookups take no lock.
         self._runs: list[SortedRun] = []
         self._merged = 0
-        self._loaded: set[str] = set()
+        #: The segments that were read or written, by name.
+        self.segments: dict[str, Segment] = {}
         self._fresh: dict[bytes, f.Place] = {}
         self._fresh_packs: list[tuple[f.PackInfo, list[f.Entry]]] = []
         self.packs: dict[bytes, f.PackInfo] = {}
-        #: Packs that the index names and that may not be used: missing, of another length, or condemned.
+        #: Packs that the index names and that cannot be used: missing, or of another length.
         self.unusable: set[bytes] = set()
 
-    def load(self, on_damage: Callable[[str, RepositoryDamaged], None] | None = None) -> None:
-        """Read the segments that are new since the last time.
+    def load(self, on_damage: Callable[[str, RepositoryDamaged], None] | None = None) -> int:
+        """Read the segments that are new since the last time; return how many.
 
         Args:
             on_damage: Told of each segment that cannot be read, which is then left out.
@@ -130,33 +153,49 @@ class Index:
         Raises:
             RepositoryDamaged: A segment cannot be read, and nobody listens.
         """
-        names = [info.name for info in self._store.list(f.INDEX) if info.size and info.name not in self._loaded]
+        count = 0
+        for _ in range(LISTINGS):
+            names = [info.name for info in self._store.list(f.INDEX) if info.size and info.name not in self.segments]
+            read, vanished = self._load(names, on_damage)
+            count += read
+            # What vanished was replaced by a segment that this listing may not have seen.
+            if not vanished:
+                break
+        self._merge(SMALL_RUNS)
+        return count
+
+    def _load(self, names: list[str], on_damage: Callable[[str, RepositoryDamaged], None] | None) -> tuple[int, int]:
+        """Read segments; return how many were read, and how many were gone."""
+        read = vanished = 0
         with ThreadPoolExecutor(4, thread_name_prefix="hvbackup-index") as executor:
             for start in range(0, len(names), 16):
                 part = names[start : start + 16]
                 for name, segment in zip(part, executor.map(self._read, part), strict=True):
-                    if not isinstance(segment, RepositoryDamaged):
+                    if segment is None:
+                        vanished += 1
+                    elif not isinstance(segment, RepositoryDamaged):
+                        read += 1
                         self._take(name, *segment)
                         self._merge(LOADED_RUNS)
                     elif on_damage is not None:
                         on_damage(name, segment)
                     else:
                         raise segment
-        self._merge(SMALL_RUNS)
+        return read, vanished
 
-    def _read(self, name: str) -> tuple[list[f.PackInfo], SortedRun] | RepositoryDamaged:
+    def _read(self, name: str) -> tuple[list[f.PackInfo], SortedRun] | RepositoryDamaged | None:
         try:
             packs, records = f.read_segment(self._keys.unseal(f.SEALED_INDEX, name, self._store.get(name)), name)
             return packs, make_run([records], len(records))
         except RepositoryDamaged as error:
             return error
         except ObjectMissing:
-            return [], make_run([], 0)  # replaced by a merged segment since it was listed
+            return None
 
     def _take(self, name: str, packs: list[f.PackInfo], run: SortedRun) -> None:
         with self._lock:
-            self._loaded.add(name)
-            self.packs.update((pack.id, pack) for pack in packs)
+            known = [self.packs.setdefault(pack.id, pack) for pack in packs]
+            self.segments[name] = Segment(tuple(pack.id for pack in known), run.count)
             if run.count:
                 self._runs = [*self._runs, run]
 
@@ -177,15 +216,26 @@ class Index:
         if fresh is not None:
             yield fresh
         for run in self._runs:
-            yield from run.find(id)
+            for _, place in run.find(id):
+                yield place
 
     def places(self, id: bytes) -> Iterator[f.Place]:
         """Yield every usable place of a block."""
         return (place for place in self.named_places(id) if place.pack not in self.unusable)
 
     def find(self, id: bytes) -> f.Place | None:
-        """Return where a block is, or None."""
-        return next(self.places(id), None)
+        """Return where a block can be read, or None."""
+        return self.dependable(id) or next(self.places(id), None)
+
+    def dependable(self, id: bytes) -> f.Place | None:
+        """Return where a block is and stays, or None: a place that a new point may rely on."""
+        return next((place for place in self.places(id) if place.pack not in self._condemned), None)
+
+    def runs(self) -> list[SortedRun]:
+        """Return all records as sorted runs, those that no segment holds yet as well."""
+        with self._lock:
+            fresh = sorted(f.write_record(entry, pack.id) for pack, entries in self._fresh_packs for entry in entries)
+            return [*self._runs, *([make_run(fresh, len(fresh) * RECORD)] if fresh else [])]
 
     def add(self, pack: f.PackInfo, entries: list[f.Entry]) -> None:
         """Take in a pack that is durable now."""
@@ -230,24 +280,24 @@ class Index:
         name = f"{f.INDEX}{secrets.token_hex(16)}"
         payload = f.write_segment([pack for pack, _ in packs], records)
         self._store.put(name, self._keys.seal(f.SEALED_INDEX, name, payload, compress=False))
-        self._loaded.add(name)
+        self.segments[name] = Segment(tuple(pack.id for pack, _ in packs), len(records))
         if records:
             self._runs = [*self._runs, make_run(records, len(records) * RECORD)]
             self._merge(SMALL_RUNS)
         return name
 
-    def compare_packs(self) -> list[f.PackInfo]:
+    def compare_packs(self, there: Mapping[bytes, int] | None = None) -> list[f.PackInfo]:
         """List the packs that are really there; shut out those that are missing or of another length.
+
+        Args:
+            there: The sizes of those that are there, from who has listed them already.
 
         Returns:
             Packs that are there and that no segment names (their kind is not known yet, and given as 0).
         """
         known = list(self.packs.values())  # before listing: what is stored meanwhile is not missing
-        there = {}
-        for info in self._store.list(f.PACKS):
-            pack = f.pack_of(info.name)
-            if pack is not None:
-                there[pack] = info.size
+        if there is None:
+            there = {pack: info.size for pack, info in list_packs(self._store)}
         with self._lock:
             self.unusable = {pack.id for pack in known if there.get(pack.id) != pack.size}
             return [f.PackInfo(pack, size, 0) for pack, size in there.items() if pack not in self.packs]

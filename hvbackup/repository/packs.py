@@ -85,6 +85,8 @@ class PackPool:
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="hvbackup-pack")
         #: Ids of blocks that are in a pack that is not durable yet. Look here before looking in the index.
         self.pending: set[bytes] = set()
+        #: Packs that were made durable, in that order.
+        self.stored_packs: list[bytes] = []
         #: How many packs could not be stored, and why the last could not.
         self.failures = 0
         self.failure: HvBackupError | None = None
@@ -144,6 +146,7 @@ class PackPool:
             end = builder.close()
             with memoryview(builder.buffer) as whole:
                 self._store.put(f.pack_name(builder.id), whole[:end])
+            self.stored_packs.append(builder.id)
             self._stored(f.PackInfo(builder.id, end, builder.kind), builder.entries)
         except HvBackupError as error:
             failure = error

@@ -124,6 +124,24 @@ class PointShelf:
             points = [point for point in points if wanted in (point.vm_name.casefold(), point.vm_id.casefold())]
         return points
 
+    def ids_and_aside(self) -> tuple[list[str], list[str]]:
+        """Return the ids of all points and of those that were put aside; none that moves meanwhile is missed."""
+        before = self.ids()
+        aside = [info.name.removeprefix(f.POINTS_ASIDE) for info in self._store.list(f.POINTS_ASIDE) if info.size]
+        return sorted({*before, *self.ids()}), sorted(name for name in aside if f.POINT_ID.fullmatch(name))
+
+    def read_aside(self, id: str) -> f.PointDocument:
+        """Return a point that was put aside.
+
+        Raises:
+            PointNotFound: There is none.
+            RepositoryDamaged: It cannot be read.
+        """
+        try:
+            return decode_point(self._keys, id, self._store.get(f"{f.POINTS_ASIDE}{id}"))
+        except ObjectMissing as error:
+            raise PointNotFound(f"{self._store.location}: no restore point {id} was put aside") from error
+
     def delete(self, id: str) -> None:
         """Delete a point: first an object that says that it was meant, then the point. Its blocks stay."""
         name = f"{f.DELETED}{id}"

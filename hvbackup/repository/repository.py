@@ -22,8 +22,9 @@ from hvbackup.models import RestorePoint
 from hvbackup.repository import format as f
 from hvbackup.repository import keyslots
 from hvbackup.repository.blocks import BlockSource
-from hvbackup.repository.condemned import read_condemned
+from hvbackup.repository.condemned import CondemnedWatch
 from hvbackup.repository.crypto import Keys
+from hvbackup.repository.footing import Footing
 from hvbackup.repository.founding import found, now_text
 from hvbackup.repository.index import Index
 from hvbackup.repository.lease import TTL_SECONDS, Held, Lease
@@ -53,7 +54,8 @@ class Repository(Upkeep):
         store = store if config.conditional_create else LookFirst(store)
         super().__init__(store, config, keys)
         self._master = master
-        self._index = Index(store, keys)
+        self._watch = CondemnedWatch(store, keys)
+        self._index = Index(store, keys, self._watch.packs)
         self._source = BlockSource(store, keys, self._index, self._find_again)
         self._lock = threading.RLock()
         self._pool: PackPool | None = None
@@ -175,11 +177,11 @@ class Repository(Upkeep):
             lease: Checked right before the point is written.
         """
         with self._lock:
+            # Before the packs are listed: a pack that is deleted after this has changed these names.
+            names = self._watch.look()
             self._load()
-            unknown = self._index.compare_packs()
             # A pack that cannot be read is nobody's yet, or hurt: `check` tells. Its blocks are stored anew.
-            self._index.adopt(unknown)
-            self._index.unusable |= read_condemned(self._store, self._keys)
+            self._index.adopt(self._unknown_packs())
             if self._pool is None:
                 self._pool = PackPool(
                     self._store,
@@ -189,7 +191,15 @@ class Repository(Upkeep):
                     stored=self._stored,
                 )
             return BlockPointWriter(
-                self._store, self._keys, self._index, self._pool, host=host, vm_id=vm_id, vm_name=vm_name, lease=lease
+                self._store,
+                self._keys,
+                self._index,
+                self._pool,
+                Footing(self._store, self._keys, self._index, self._pool, self._watch, names),
+                host=host,
+                vm_id=vm_id,
+                vm_name=vm_name,
+                lease=lease,
             )
 
     def read(self, point: RestorePoint | str) -> BlockPointReader:
@@ -212,23 +222,28 @@ class Repository(Upkeep):
         with self._lock:
             self._index.load()
 
+    def _unknown_packs(self) -> list[f.PackInfo]:
+        """List the packs that no segment names and nobody has condemned."""
+        return [pack for pack in self._index.compare_packs() if pack.id not in self._watch.packs]
+
     def _find_again(self) -> bool:
         """Look for blocks that the index lacks: in newer segments, then in packs that no segment names."""
         with self._lock:
             if time.monotonic() - self._searched < SEARCH_SECONDS:
                 return False
-            self._index.load()
-            unknown = self._index.compare_packs()
+            loaded = self._index.load()
+            unknown = self._unknown_packs()
             self._searched = time.monotonic()
-            return bool(unknown) and len(self._index.adopt(unknown)) < len(unknown)
+            return len(self._index.adopt(unknown)) < len(unknown) or loaded > 0
 
     # ------------------------------------------------------------ looking after it
 
     def rebuild_index(self) -> int:
         """Write index segments for the packs that none names, from the packs' own footers; return how many."""
         with self._lock:
+            self._watch.look()
             self._index.load(lambda _name, _error: None)
-            self._index.adopt(self._index.compare_packs())
+            self._index.adopt(self._unknown_packs())
             count = self._index.fresh_packs
             self._index.flush()
             return count

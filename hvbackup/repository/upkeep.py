@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, tzinfo
 
 from hvbackup._version import __version__
-from hvbackup.errors import PointNotFound
+from hvbackup.errors import InvalidRequest, PointNotFound
 from hvbackup.events import Cancellation, EventSink, Progress, discard
 from hvbackup.repository import format as f
 from hvbackup.repository.check import Checker, CheckReport
+from hvbackup.repository.collect import GRACE_SECONDS, REPACK_ABOVE, Collector, CollectReport
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.founding import now_text
-from hvbackup.repository.lease import TTL_SECONDS, LeaseBook
+from hvbackup.repository.lease import MARGIN_SECONDS, TTL_SECONDS, Lease, LeaseBook
 from hvbackup.repository.marks import Pin, Verified, pin_marks, verified_marks
 from hvbackup.repository.points import PointShelf
 from hvbackup.repository.retention import RetentionPlan, RetentionPolicy, plan_retention
@@ -36,10 +37,10 @@ class Upkeep:
         self._pins = pin_marks(store, keys)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[Lease]:
         owner = f"upkeep on {platform.node() or 'an unnamed machine'}"
-        with self._leases.acquire(UPKEEP_SCOPE, owner=owner, ttl_seconds=TTL_SECONDS):
-            yield
+        with self._leases.acquire(UPKEEP_SCOPE, owner=owner, ttl_seconds=TTL_SECONDS) as lease:
+            yield lease
 
     # ------------------------------------------------------------ marks
 
@@ -141,6 +142,64 @@ class Upkeep:
         # Marks of a point that is gone mean nothing; `collect` clears what a crash leaves here.
         self._verified.remove(point)
         self._pins.remove(point)
+
+    # ------------------------------------------------------------ collection
+
+    def collect(
+        self,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+        repack_above: float = REPACK_ABOVE,
+        dry_run: bool = False,
+        events: EventSink = discard,
+        cancel: Cancellation | None = None,
+    ) -> CollectReport:
+        """Free what no point needs: condemn packs now, delete those that an earlier collection condemned.
+
+        Backups and restores may go on beside it; it may be stopped at any moment and run again.
+
+        Args:
+            grace_seconds: A pack must have been condemned this long before it is deleted, and be this old before it is
+                condemned. A backup or restore that takes longer than this may have to be run again, no more.
+            repack_above: A pack of which more than this share is not needed is copied without it.
+            dry_run: Say what would be done; do nothing.
+
+        Raises:
+            InvalidRequest: A negative grace time, or a share that is not between 0 and 1.
+            RepositoryDamaged: What points need is not known, because a point, a list or a segment cannot be read.
+            RepositoryLocked: Somebody else prunes, collects or repairs.
+            LeaseLost: Somebody took that over; what is deleted was not needed.
+            Cancelled: `cancel` was set.
+        """
+        if grace_seconds < 0 or not 0 < repack_above <= 1:
+            raise InvalidRequest(
+                f"cannot collect with a grace time of {grace_seconds} s and a share of {repack_above}",
+                hint="the grace time is 0 or more, the share above 0 and at most 1",
+            )
+        with nullcontext() if dry_run else self._alone() as lease:
+            now = self._leases.store_clock()
+            collector = Collector(
+                self._store,
+                self._keys,
+                self.config,
+                now=now,
+                grace_seconds=grace_seconds,
+                running_since=self._running_since(now),
+                repack_above=repack_above,
+                still_ours=lambda: lease.check() if lease else None,
+                events=events,
+                cancel=cancel or Cancellation(),
+            )
+            return collector.run(dry_run=dry_run)
+
+    def _running_since(self, now: float) -> float | None:
+        """Return when the oldest backup that holds a lease began, by its own clock."""
+        running = [
+            datetime.fromisoformat(lease.record.taken_at).timestamp()
+            for lease in self._leases.held()
+            if lease.record.scope != UPKEEP_SCOPE and now - lease.modified < lease.record.ttl_seconds + MARGIN_SECONDS
+        ]
+        return min(running, default=None)
 
     # ------------------------------------------------------------ check
 

@@ -19,9 +19,9 @@ from hvbackup.errors import (
 )
 from hvbackup.models import PointFile, RestorePoint
 from hvbackup.repository import format as f
-from hvbackup.repository.condemned import read_condemned, rescue
 from hvbackup.repository.crypto import Keys
 from hvbackup.repository.filewriter import BlockFileWriter
+from hvbackup.repository.footing import Footing
 from hvbackup.repository.geometry import Layout
 from hvbackup.repository.index import Index
 from hvbackup.repository.packs import PackPool
@@ -58,6 +58,7 @@ class BlockPointWriter:
         keys: Keys,
         index: Index,
         pool: PackPool,
+        footing: Footing,
         *,
         host: str,
         vm_id: str,
@@ -65,7 +66,7 @@ class BlockPointWriter:
         lease: Checkable | None = None,
         closed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._store, self._keys, self._index, self._pool = store, keys, index, pool
+        self._store, self._keys, self._index, self._pool, self._footing = store, keys, index, pool, footing
         self._host, self._vm_id, self._vm_name, self._lease = host, vm_id, vm_name, lease
         self._closed = closed
         self.id = new_point_id()
@@ -73,7 +74,6 @@ class BlockPointWriter:
         self._names: set[str] = set()
         self._files: dict[str, tuple[PointFile, f.StoredFile]] = {}
         self._awaited: dict[bytes, tuple[str, int]] = {}
-        self._relied: set[bytes] = set()
         self._failures = pool.failures
         self._ended = False
 
@@ -81,16 +81,10 @@ class BlockPointWriter:
 
     def claim(self, sha256: bytes, file: str, block: int) -> bool:
         """Return whether a block is lacking, and promise it to this file if it is."""
+        self._footing.look_now_and_then()
         block_id = self._keys.block_id(sha256)
         with self._lock:
-            if block_id in self._awaited:
-                return False
-            # `pending` before the index: a block goes from the one to the other, never back.
-            if block_id in self._pool.pending:
-                return False
-            place = self._index.find(block_id)
-            if place is not None:
-                self._relied.add(place.pack)
+            if block_id in self._awaited or self._footing.has(block_id):
                 return False
             self._awaited[block_id] = (file, block)
             return True
@@ -109,11 +103,7 @@ class BlockPointWriter:
         self._check_alive()
         block_id = self._keys.block_id(sha256)
         with self._lock:
-            if block_id in self._pool.pending:
-                return 0
-            place = self._index.find(block_id)
-            if place is not None:
-                self._relied.add(place.pack)
+            if self._footing.has(block_id):
                 return 0
         return self._pool.add(block_id, data, f.PACK_LISTS)
 
@@ -175,6 +165,7 @@ class BlockPointWriter:
             if self._lease is not None:
                 self._lease.check()
             self._write(document)
+            self._stand(document)
         finally:
             self._end()
         return document.point
@@ -205,17 +196,27 @@ class BlockPointWriter:
             previous=max(PointShelf(self._store, self._keys).ids(), default=""),
         )
 
-    def _settle(self) -> None:
-        """Make every block durable and findable, and sure not to be collected."""
+    def _store_all(self) -> None:
+        """Make every block durable and findable."""
         self._pool.flush()
         self._check_alive()
         self._index.flush()
-        condemned = self._relied & read_condemned(self._store, self._keys)
-        if condemned:
-            rescue(self._store, self._keys, condemned, self._pool)
-            self._pool.flush()
-            self._check_alive()
-            self._index.flush()
+
+    def _settle(self) -> None:
+        """Make every block durable and findable, in packs that nobody has condemned."""
+        self._store_all()
+        while self._footing.look():
+            self._store_all()
+
+    def _stand(self, document: f.PointDocument) -> None:
+        """Look once more, now that collections see the point: one that did not may have condemned its packs."""
+        try:
+            while self._footing.look():
+                self._store_all()
+        except HvBackupError:
+            with contextlib.suppress(HvBackupError):
+                PointShelf(self._store, self._keys).delete(document.point.id)
+            raise
 
     def _write(self, document: f.PointDocument) -> None:
         name = point_name(document.point.id)

@@ -6,11 +6,41 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hvbackup.repository.store import ObjectInfo, Store
+from hvbackup.repository.store import ObjectInfo, Store, open_store
 
 
 class PowerCut(BaseException):
     """The process died here; nothing after this line of it ran."""
+
+
+class ClockStore:
+    """Objects in memory, with a clock that the test moves; several machines may share one."""
+
+    location = "memory with a clock"
+
+    def __init__(self) -> None:
+        self.store: Store = open_store("memory:")
+        self.now = 1_790_000_000.0
+        self.times: dict[str, float] = {}
+
+    def put(self, name: str, data: Any, *, create: bool = False) -> None:
+        self.store.put(name, data, create=create)
+        self.times[name] = self.now
+
+    def get(self, name: str) -> bytes:
+        return self.store.get(name)
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        return self.store.get_range(name, start, length)
+
+    def head(self, name: str) -> ObjectInfo:
+        return self.store.head(name)._replace(modified=self.times[name])
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return iter([info._replace(modified=self.times[info.name]) for info in self.store.list(prefix)])
+
+    def delete(self, name: str) -> None:
+        self.store.delete(name)
 
 
 class CountingStore:
