@@ -15,7 +15,7 @@ def test_the_contracts_of_import_linter_hold() -> None:
     pytest.importorskip("importlinter", reason="import-linter is not installed")
     code = "import sys; from importlinter.cli import lint_imports_command as run; run(sys.argv[1:])"
     done = subprocess.run(
-        [sys.executable, "-c", code, "--config", "setup.cfg", "--no-cache"],
+        [sys.executable, "-c", code, "--no-cache"],
         cwd=PROJECT,
         capture_output=True,
         text=True,
