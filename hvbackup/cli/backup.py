@@ -69,8 +69,9 @@ def backup(
     output = invocation.output
     if dry_run:
         with invocation.host(name, connection) as host:
-            _show_plan(invocation, host.plan_backup(request))
-        output.summary(0)
+            plan = host.plan_backup(request)
+        _show_plan(invocation, plan)
+        output.summary(0, shadowSets=plan.sets, sizeBytes=plan.size_bytes, warnings=plan.warnings)
         return 0
     if request.allow_offline:
         output.talk("warning: VMs whose method is Offline will be paused while the shadow copy is made", fg="yellow")
@@ -196,6 +197,8 @@ def _show_result(invocation: Invocation, result: RunResult) -> None:
             output.line(f"{job.vm_name}: {job.error.message}", fg="red")
             if job.error.hint:
                 output.line(f"    {job.error.hint}")
+    for text in result.warnings:
+        output.line(f"warning: {text}", fg="yellow")
     output.line()
     failed = len(result.failed_vm_ids())
     output.line(

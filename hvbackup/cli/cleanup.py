@@ -55,7 +55,7 @@ def cleanup(
     if not result.leftovers:
         output.line("nothing of hvbackup is on the host")
     for text in result.problems:
-        output.talk(f"error: {text}", fg="red")
+        output.line(f"error: {text}", fg="red")
     code = 1 if result.problems else 0
     output.summary(code, leftovers=len(result.leftovers), problems=result.problems)
     return code

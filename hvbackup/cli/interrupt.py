@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +23,13 @@ def interruptible(output: Output, cancel: Cancellation | None = None) -> Iterato
         yield cancel
         return
 
+    asked = False
+
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if cancel.is_set:
-            raise KeyboardInterrupt
+        nonlocal asked
+        if asked:
+            _leave(output)
+        asked = True
         cancel.set()
         output.talk("stopping; what was begun is being cleaned up (press Ctrl-C again to leave at once)", fg="yellow")
 
@@ -32,3 +39,17 @@ def interruptible(output: Output, cancel: Cancellation | None = None) -> Iterato
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _leave(output: Output) -> None:
+    """End the process now: threads that wait for a host that hangs would keep it for as long as they may wait.
+
+    It is as if it had been killed, which the journal is made for: the next run finds what is left.
+    """
+    with contextlib.suppress(Exception):  # nothing may keep us, a closed pipe neither
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")  # the bars hide the cursor
+        output.talk("left at once; the next run, or `hvbackup cleanup HOST`, removes what is left", fg="yellow")
+        output.summary(130)
+        sys.stdout.flush()
+    os._exit(130)

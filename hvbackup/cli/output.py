@@ -17,6 +17,8 @@ from hvbackup.models import Model
 
 #: Characters that steer a terminal; names come from hosts and must not.
 _CONTROL = {c: "\N{REPLACEMENT CHARACTER}" for c in (*range(32), *range(127, 160)) if c not in (9, 10)}
+#: And those that turn the order of what stands beside them round, or begin a line (Unicode TR 36, TR 9).
+_CONTROL |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029), "\N{REPLACEMENT CHARACTER}")
 
 
 def clean(text: str) -> str:
@@ -61,7 +63,8 @@ class Output:
         """Write a table for people; numbers are right-aligned, the last column takes what is left of the line."""
         if self.json:
             return
-        cells = [[clean(str(cell)) for cell in row] for row in rows]
+        # One line for each row: a name with a line break in it must not look like a row of its own.
+        cells = [[clean(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
         for text in table_lines(columns, cells, width=_width()):
             click.echo(text)
 
