@@ -15,6 +15,7 @@ from hvbackup.events import Cancellation, EventSink, Progress
 from hvbackup.jobs.job_lanes import JobLanes
 from hvbackup.models import Model
 from hvbackup.remote.fanout import hash_blocks, read_blocks
+from hvbackup.remote.watch import EitherCancellation
 from hvbackup.repository.seams import FileWriter, Grid
 
 #: Blocks named to the repository at a time, and read in one call.
@@ -82,7 +83,7 @@ class FileCopy:
         self._cancel = cancel
         self._locate = block_at(file.grid, file.size_bytes)
         self._lacking: queue.Queue[list[int] | None] = queue.Queue(_QUEUE_BATCHES)
-        self._stop = threading.Event()
+        self._stop = Cancellation()
         self._hashed_blocks = 0
         self._sent = 0
         self._mutex = threading.Lock()
@@ -128,7 +129,8 @@ class FileCopy:
             block_size=self._file.grid.block_size,
             cuts=self._file.grid.cuts,
             first_block=self._hashed_blocks,
-            cancel=self._cancel,
+            # The reading side's failure ends it too: a host that hangs may not answer for an hour.
+            cancel=EitherCancellation(self._cancel, self._stop),
             events=None,
         )
         if summary.size_bytes != self._file.size_bytes:
@@ -139,7 +141,7 @@ class FileCopy:
             )
 
     def _take_hashes(self, hashes: bytes) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set:
             raise _Stopped
         first = self._hashed_blocks
         parts = [hashes[i : i + _HASH_BYTES] for i in range(0, len(hashes), _HASH_BYTES)]
@@ -153,7 +155,7 @@ class FileCopy:
         )
 
     def _hand_over(self, batch: list[int] | None) -> None:
-        while not self._stop.is_set():
+        while not self._stop.is_set:
             try:
                 self._lacking.put(batch, timeout=0.5)
             except queue.Full:
@@ -214,7 +216,7 @@ class FileCopy:
             try:
                 work()
             except ConnectionLost:
-                if attempt == _RESUMPTIONS or self._stop.is_set():
+                if attempt == _RESUMPTIONS or self._stop.is_set:
                     raise
                 self._cancel.wait(2.0**attempt)
                 self._cancel.check()
