@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hvbackup.errors import AuthenticationRefused, HyperVMissing, InvalidRequest, WriterUnavailable
-from hvbackup.events import Cancellation, Event, JobFinished, StepStarted
+from hvbackup.events import Cancellation, Event, JobFinished, Note, StepStarted
 from hvbackup.jobs.host import Host
 from hvbackup.jobs.requests import BackupRequest, Grouping
 from hvbackup.jobs.results import JobResult, RunResult
@@ -466,3 +466,22 @@ def test_an_error_after_the_point_was_written_is_a_warning_of_its_job(
 
     assert (JobStatus.WARNING, True) == (job.status, job.point_id is not None)
     assert any("No space left" in text for text in job.warnings)
+
+
+def test_a_stop_while_waiting_for_the_next_try_ends_the_wait_and_leaves_nothing(site: Site) -> None:
+    cancel = Cancellation()
+    with site.served.host.change() as record:
+        record.faults.create_hresult = 0x80042316  # another backup is being created: tried again after a while
+
+    def stop_when_told_to_wait(event: Event) -> None:
+        if isinstance(event, Note) and "trying again" in event.text:
+            cancel.set()
+
+    result = site.host.backup(
+        site.repository, BackupRequest(include=("web01",)), events=stop_when_told_to_wait, cancel=cancel
+    )
+
+    assert cancel.is_set
+    assert 130 == result.exit_code
+    assert CLEAN == site.leftovers()
+    assert [] == list((site.state / "journal").iterdir())

@@ -415,6 +415,32 @@ def test_disks_of_the_original_that_the_point_lacks_are_named_in_the_plan(site: 
     assert any("E:\\extra.vhdx" in step and "none of the new one" in step for step in plan.steps)
 
 
+@pytest.mark.parametrize("step", ["restore", "stage"])
+def test_a_stop_at_any_moment_of_a_restore_or_rebuild_leaves_nothing_on_the_host(site: Site, step: str) -> None:
+    point = back_up(site, "web01")
+    before = {path for path in site.folder.rglob("*") if path.is_file()}
+    cancel = Cancellation()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress):
+            cancel.set()
+
+    def work() -> None:
+        if step == "restore":
+            request = RestoreRequest(point=point.id, to=r"E:\Restore")
+            site.host.restore(site.repository, request, events=stop, cancel=cancel)
+        else:
+            rebuild = RebuildRequest(point=point.id, replace=True)
+            site.host.rebuild(site.repository, rebuild, events=stop, cancel=cancel)
+
+    with pytest.raises(Cancelled):
+        work()
+
+    assert before == {path for path in site.folder.rglob("*") if path.is_file()}
+    assert "web01" in {vm.name for vm in site.host.vms()}
+    assert [] == list((site.state / "journal").iterdir())
+
+
 # ---------------------------------------------------------------- mount
 
 
