@@ -13,6 +13,7 @@ _COMMANDS = {
     "import": ("hvbackup.cli.repository_import:import_", "Make a restore point of a folder of this machine."),
     "check": ("hvbackup.cli.repository_check:check", "Check the repository; say which restore points are hurt."),
     "prune": ("hvbackup.cli.repository_prune:prune", "Delete the restore points that a policy does not keep."),
+    "collect": ("hvbackup.cli.repository_collect:collect", "Free the space of blocks that no restore point needs."),
     "pin": ("hvbackup.cli.repository_pin:pin", "Keep a restore point whatever the policy says."),
     "unpin": ("hvbackup.cli.repository_pin:unpin", "Let the policy decide on it again."),
     "key": ("hvbackup.cli.repository_key:key", "List, add, remove or change passphrases."),

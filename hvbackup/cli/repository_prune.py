@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -104,8 +105,8 @@ def _show(invocation: Invocation, plan: RetentionPlan, dry_run: bool) -> None:
         output.record("decision", {**decision.to_dict(), "kept": decision.kept})
     for (host, _vm_id), rows in groupby(plan.decisions, key=lambda row: (row.host, row.vm_id)):
         own = list(rows)
-        output.line(f"{own[-1].vm_name} on {host}", bold=True)
-        for text in _calendar(own):
+        output.line(f"{own[-1].vm_name} on {host}      # a point stays that day, x all of its points go", bold=True)
+        for text in month_lines(own):
             output.line(text)
         output.table(
             ("", "restore point", "at", "kept by"),
@@ -118,20 +119,22 @@ def _show(invocation: Invocation, plan: RetentionPlan, dry_run: bool) -> None:
         output.talk("`hvbackup repository collect` frees their space")
 
 
-def _calendar(rows: list[Decision]) -> list[str]:
-    """Return one line for each month: a character for each day (pure).
+def month_lines(rows: list[Decision]) -> list[str]:
+    """Return one line for each month that has points: a character for each day (pure).
 
     `#` a point stays · `x` points were there and go · `.` no point
     """
     days: dict[str, dict[int, bool]] = {}
     for row in rows:
-        month, day = row.time[:7], int(row.time[8:10])
-        known = days.setdefault(month, {})
+        known = days.setdefault(row.time[:7], {})
+        day = int(row.time[8:10])
         known[day] = known.get(day, False) or row.kept
-    return [
-        f"  {month}  " + "".join({None: ".", True: "#", False: "x"}[known.get(day)] for day in range(1, 32))
-        for month, known in days.items()
-    ]
+    lines = []
+    for month, known in days.items():
+        length = monthrange(int(month[:4]), int(month[5:]))[1]
+        marks = {None: ".", True: "#", False: "x"}
+        lines.append(f"  {month}  " + "".join(marks[known.get(day)] for day in range(1, length + 1)))
+    return lines
 
 
 def _weekday(time: str) -> str:

@@ -50,8 +50,8 @@ def bring(invoke: Invoke, folder: Path, options: Options, *more: str) -> str:
 
 @pytest.mark.parametrize(
     "command",
-    ["init", "info", "stats", "import", "check", "prune", "pin", "unpin", "forget-lease", "key", "key list", "key add",
-     "key remove", "key change"],
+    ["init", "info", "stats", "import", "check", "prune", "collect", "pin", "unpin", "forget-lease", "key", "key list",
+     "key add", "key remove", "key change"],
 )  # fmt: skip
 def test_every_command_has_help(invoke: Invoke, command: str) -> None:
     done = invoke("repository", *command.split(), "--help")
@@ -285,6 +285,24 @@ def test_prune_without_a_rule_or_with_a_wrong_one_deletes_nothing(
     for arguments in ((), ("--keep-within", "soon"), ("--keep-last", "-1"), ("--keep-last", "1", "--timezone", "x/y")):
         assert 2 == invoke("repository", "prune", *arguments, *in_repository).code
     assert 1 == len(invoke("points", "--json", *in_repository).of_type("point"))
+
+
+def test_collect_frees_in_two_steps_what_no_point_needs(invoke: Invoke, in_repository: Options, folder: Path) -> None:
+    bring(invoke, folder, in_repository)
+    (folder / "disks" / "a.bin").write_bytes(noise(MIB, 2))
+    kept = bring(invoke, folder, in_repository)
+    invoke("repository", "prune", "--keep-last", "1", *in_repository)
+
+    dry = invoke("repository", "collect", "--grace", "0m", "--dry-run", *in_repository)
+    first = invoke("repository", "collect", "--grace", "0m", "--json", *in_repository)
+    second = invoke("repository", "collect", "--grace", "0m", "--json", *in_repository)
+
+    assert (0, True) == (dry.code, "would be condemned: 2 packs" in dry.out)
+    assert (0, 0) == (first.code, first.records[-1]["deletedBytes"])
+    assert first.records[-1]["waitingBytes"] > MIB
+    assert (0, True) == (second.code, second.records[-1]["deletedBytes"] > MIB)
+    assert 0 == invoke("verify", kept, *in_repository).code
+    assert 0 == invoke("repository", "check", "--read-data", *in_repository).code
 
 
 def test_pins_of_points_that_are_not_there(invoke: Invoke, in_repository: Options) -> None:
