@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from hvbackup.events import Cancellation, EventSink, Progress
 from hvbackup.models import Model
 from hvbackup.repository import format as f
 from hvbackup.repository.blocks import BlockSource
+from hvbackup.repository.condemned import read_sentences
 from hvbackup.repository.crypto import Damaged, Keys
 from hvbackup.repository.index import Index
 from hvbackup.repository.keyslots import read_slots, slot_proof
 from hvbackup.repository.packs import check_frame, open_block, open_entries
 from hvbackup.repository.points import PointShelf, point_name
+from hvbackup.repository.small_objects import damaged_small_objects
 from hvbackup.repository.store import ObjectMissing, Store
 from hvbackup.repository.trees import Tree
 
@@ -64,6 +67,8 @@ class Checker:
         #: Blocks that were read and found bad, by pack and id.
         self._bad: set[tuple[bytes, bytes]] = set()
         self._adopted: set[bytes] = set()
+        #: Names of packs that are condemned.
+        self._condemned: set[str] = set()
         #: For each list that was walked: the objects that hurt what is below it.
         self._walked: dict[bytes, frozenset[str]] = {}
         self._blocks = self._bytes = self._points = 0
@@ -77,6 +82,9 @@ class Checker:
         """
         self._check_slots()
         self._check_help(self._config.help_hashes)
+        for name, error in damaged_small_objects(self._store, self._keys):
+            self._note(name, str(error))
+        self._look_at_condemned()
         self._index.load(lambda name, error: self._note(name, str(error)))
         packs = self._check_packs()
         if read_data:
@@ -89,7 +97,8 @@ class Checker:
                 points=tuple(sorted({point for point, _ in self._hurt.get(name, ())})),
                 files=tuple(sorted(f"{point}/{file}" for point, file in self._hurt.get(name, ()) if file)),
             )
-            for name in sorted({*self._texts, *self._hurt})
+            # A condemned pack is going to be deleted: it matters only as far as points still need it.
+            for name in sorted({*self._texts.keys() - self._condemned, *self._hurt})
         )
         return CheckReport(
             problems=problems, points=self._points, packs=len(packs), blocks=self._blocks, bytes_read=self._bytes
@@ -113,6 +122,11 @@ class Checker:
                     self._note(name, "it is not the file that was laid here with the repository; do not run it")
             except ObjectMissing:
                 self._note(name, "it is missing; restoring without hvbackup needs it from elsewhere")
+
+    def _look_at_condemned(self) -> None:
+        with contextlib.suppress(RepositoryDamaged):  # noted already
+            for sentence in read_sentences(self._store, self._keys):
+                self._condemned.update(map(f.pack_name, sentence.packs))
 
     # ------------------------------------------------------------ packs
 
@@ -139,7 +153,8 @@ class Checker:
             size = there.get(known.id, known.size)
             if size != known.size:
                 self._note(f.pack_name(known.id), f"the pack has {size} bytes; it was written with {known.size}")
-        unknown = self._index.compare_packs()
+        # Readers adopt no condemned packs either.
+        unknown = [pack for pack in self._index.compare_packs() if f.pack_name(pack.id) not in self._condemned]
         for lost, error in self._index.adopt(unknown):
             self._note(f.pack_name(lost.id), f"no index segment names the pack, and {str(error).split(': ', 1)[-1]}")
         self._adopted = {pack.id for pack in unknown}
@@ -225,21 +240,25 @@ class Checker:
     def _deleted_points(self) -> Iterator[str]:
         """Yield the ids of points that were deleted on purpose: a sealed object of their name says so."""
         for info in self._store.list(f.DELETED):
-            try:
+            with contextlib.suppress(RepositoryDamaged, ObjectMissing):  # noted already
                 self._keys.unseal(f.SEALED_DELETED, info.name, self._store.get(info.name))
-            except (RepositoryDamaged, ObjectMissing) as error:
-                self._note(info.name, str(error))
-            else:
                 yield info.name.removeprefix(f.DELETED)
 
-    def _check_file(self, point_id: str, file: f.StoredFile) -> None:
+    def blame(self, document: f.PointDocument) -> set[str]:
+        """Return the objects that hurt a point; to be called after `run`, which has read all that this looks at."""
+        return {blamed for file in document.files for blamed in self._blame_file(file)}
+
+    def _blame_file(self, file: f.StoredFile) -> Iterator[str]:
         trees = [Tree(bytes.fromhex(file.root), file.blocks, self._source.read)]
         if file.cuts_count:
             pieces = -(-file.cuts_count * 8 // f.BLOCK_SIZE)
             trees.append(Tree(bytes.fromhex(file.cuts_root), pieces, self._source.read))
         for tree in trees:
-            for blamed in self._blame_tree(tree):
-                self._hurt.setdefault(blamed, set()).add((point_id, file.name))
+            yield from self._blame_tree(tree)
+
+    def _check_file(self, point_id: str, file: f.StoredFile) -> None:
+        for blamed in self._blame_file(file):
+            self._hurt.setdefault(blamed, set()).add((point_id, file.name))
 
     def _blame_tree(self, tree: Tree) -> Iterator[str]:
         """Yield the objects that hurt a file."""

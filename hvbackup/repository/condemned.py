@@ -56,11 +56,14 @@ def read_sentences(store: Store, keys: Keys) -> list[Sentence]:
     return sentences
 
 
-def write_sentence(store: Store, keys: Keys, packs: Iterable[bytes]) -> str:
-    """Condemn packs under the next number; return the object's name. No packs are allowed: the number counts."""
+def write_sentence(store: Store, keys: Keys, packs: Iterable[bytes], *, above: int = 0) -> str:
+    """Condemn packs under the next number, above any other and `above`; return the object's name.
+
+    No packs are allowed: then it is only the number that counts.
+    """
     payload = b"".join(sorted(packs))
     numbers = [info.name.removeprefix(f.CONDEMNED) for info in store.list(f.CONDEMNED)]
-    number = max((int(text, 16) for text in numbers if _NUMBER.fullmatch(text)), default=0)
+    number = max([above, *(int(text, 16) for text in numbers if _NUMBER.fullmatch(text))])
     while True:
         number += 1
         name = f"{f.CONDEMNED}{number:016x}"

@@ -83,9 +83,18 @@ class Repository:
         """Return a key that follows from the master key (section "Keys")."""
         return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=purpose).derive(self.master)
 
-    def unseal(self, name: str, kind: int) -> bytes:
+    def point_path(self, name: str) -> Path:
+        """Return where a point is: in its place, or put aside by a repair."""
+        path = self.folder / "points" / name
+        return path if path.is_file() else self.folder / "aside" / "points" / name
+
+    def point(self, name: str) -> Any:
+        """Return the document of a point (section "Points")."""
+        return json.loads(self.unseal(f"points/{name}", 2, self.point_path(name)))
+
+    def unseal(self, name: str, kind: int, path: Path) -> bytes:
         """Return the payload of a sealed object (section "Sealed objects")."""
-        data = (self.folder / name).read_bytes()
+        data = path.read_bytes()
         magic, found, flags, salt = struct.unpack_from("<8sBB6x32s", data)
         if magic != b"HVBSEAL1" or found != kind or bool(flags & 1) != self.encrypted:
             raise Unreadable(f"{name} is not what its name says")
@@ -222,11 +231,13 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     try:
         repository = Repository(arguments.repository, arguments.passphrase_file)
-        names = {path.name for path in (arguments.repository / "points").glob("*") if path.stat().st_size}
+        folders = (arguments.repository / "points", arguments.repository / "aside" / "points")
+        names = {path.name for folder in folders for path in folder.glob("*") if path.stat().st_size}
         if arguments.point is None:
             for name in sorted(names):
-                point = json.loads(repository.unseal(f"points/{name}", 2))["point"]
-                print(name, point["host"], point["vmName"], point["snapshotAt"], sep="\t")
+                point = repository.point(name)["point"]
+                aside = [] if (folders[0] / name).is_file() else ["put aside: it is hurt"]
+                print(name, point["host"], point["vmName"], point["snapshotAt"], *aside, sep="\t")
             return 0
         if arguments.to is None:
             parser.error("--to is needed")
@@ -242,9 +253,9 @@ def main() -> int:
 
 def extract(repository: Repository, name: str, folder: Path) -> None:
     """Restore all files of a point, and its record and guide beside them."""
-    if not re.fullmatch(r"[0-9TZ]+-[0-9a-f]{8}", name) or not (repository.folder / "points" / name).is_file():
+    if not re.fullmatch(r"[0-9TZ]+-[0-9a-f]{8}", name) or not repository.point_path(name).is_file():
         raise Unreadable(f"there is no restore point {name}")
-    document = json.loads(repository.unseal(f"points/{name}", 2))
+    document = repository.point(name)
     if document["version"] != 1 or document.get("features"):
         raise Unreadable(f"the point needs what this program does not know: {document.get('features')}")
     repository.find_blocks()

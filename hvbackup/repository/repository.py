@@ -202,14 +202,18 @@ class Repository(Upkeep):
                 lease=lease,
             )
 
-    def read(self, point: RestorePoint | str) -> BlockPointReader:
+    def read(self, point: RestorePoint | str, *, aside: bool = False) -> BlockPointReader:
         """Open a restore point for reading.
+
+        Args:
+            aside: One that a repair put aside: the files of it that are not hurt can be restored.
 
         Raises:
             PointNotFound: It is not there any more.
             RepositoryDamaged: It cannot be read.
         """
-        document = self._shelf.read(point if isinstance(point, str) else point.id)
+        point_id = point if isinstance(point, str) else point.id
+        document = self._shelf.read_aside(point_id) if aside else self._shelf.read(point_id)
         self._load()
         return BlockPointReader(document, self._source)
 

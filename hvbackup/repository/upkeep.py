@@ -11,6 +11,7 @@ from hvbackup._version import __version__
 from hvbackup.errors import InvalidRequest, PointNotFound
 from hvbackup.events import Cancellation, EventSink, Progress, discard
 from hvbackup.repository import format as f
+from hvbackup.repository.aside import PointsAside
 from hvbackup.repository.check import Checker, CheckReport
 from hvbackup.repository.collect import GRACE_SECONDS, REPACK_ABOVE, Collector, CollectReport
 from hvbackup.repository.crypto import Keys
@@ -18,7 +19,9 @@ from hvbackup.repository.founding import now_text
 from hvbackup.repository.lease import MARGIN_SECONDS, TTL_SECONDS, Lease, LeaseBook
 from hvbackup.repository.marks import Pin, Verified, pin_marks, verified_marks
 from hvbackup.repository.points import PointShelf
+from hvbackup.repository.repair import Repairer, RepairReport
 from hvbackup.repository.retention import RetentionPlan, RetentionPolicy, plan_retention
+from hvbackup.repository.small_objects import damaged_small_objects
 from hvbackup.repository.store import Store
 
 #: Whoever prunes, collects or repairs has this lease, so that no two do at once. Backups need none of it.
@@ -35,6 +38,7 @@ class Upkeep:
         self._leases = LeaseBook(store, keys)
         self._verified = verified_marks(store, keys)
         self._pins = pin_marks(store, keys)
+        self._aside = PointsAside(store, self._shelf)
 
     @contextmanager
     def _alone(self) -> Iterator[Lease]:
@@ -200,6 +204,69 @@ class Upkeep:
             if lease.record.scope != UPKEEP_SCOPE and now - lease.modified < lease.record.ttl_seconds + MARGIN_SECONDS
         ]
         return min(running, default=None)
+
+    # ------------------------------------------------------------ repair
+
+    def repair(
+        self,
+        *,
+        read_data: bool = True,
+        move_points: bool = False,
+        dry_run: bool = False,
+        events: EventSink = discard,
+        cancel: Cancellation | None = None,
+    ) -> RepairReport:
+        """Save what can be saved; delete nothing: what is hurt is put aside.
+
+        Blocks that are lost are brought again by the next backup that has them; a point that lacked them is whole then.
+
+        Args:
+            read_data: Read every byte of every pack, as `check` does; else only the structure is looked at.
+            move_points: Put points aside that are hurt, so that `collect` and `prune` work again.
+            dry_run: Say what is wrong and what would be put aside; change nothing.
+
+        Raises:
+            RepositoryLocked: Somebody else prunes, collects or repairs.
+            Cancelled: `cancel` was set. What was done is sound; run it again.
+        """
+        repairer = Repairer(self._store, self._keys, self.config, events, cancel or Cancellation())
+        if dry_run:
+            return repairer.run(read_data=read_data, move_points=move_points, dry_run=True)
+        self._drop_damaged_leases()
+        with self._alone():
+            return repairer.run(read_data=read_data, move_points=move_points, dry_run=False)
+
+    def _drop_damaged_leases(self) -> None:
+        """Delete leases that cannot be read: nobody can hold, renew or take them any more."""
+        for name, _ in list(damaged_small_objects(self._store, self._keys)):
+            if name.startswith(f.LEASES):
+                self._store.delete(name)
+
+    def points_aside(self) -> list[str]:
+        """Return the ids of points that a repair put aside, sorted by time."""
+        return self._aside.ids()
+
+    def put_back(self, point: str) -> None:
+        """Put a point back that a repair put aside, whole or not.
+
+        Args:
+            point: Its full id.
+
+        Raises:
+            PointNotFound: It is not aside.
+        """
+        self._aside.put_back(point)
+
+    def discard_aside(self, point: str) -> None:
+        """Delete a point that a repair put aside; `collect` then frees what only it needed.
+
+        Args:
+            point: Its full id.
+
+        Raises:
+            PointNotFound: It is not aside.
+        """
+        self._aside.discard(point)
 
     # ------------------------------------------------------------ check
 
