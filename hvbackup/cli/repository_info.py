@@ -22,7 +22,7 @@ def info(invocation: Invocation, location: str | None, passphrase: str | None) -
         stats = opened.stats()
         place = opened.location
     output.record("repository", {"location": place, **stats.to_dict()})
-    output.line(f"{place}: {stats.encryption}, made {stats.created_at}")
+    output.line(f"{place}: encryption {stats.encryption}, made {stats.created_at}")
     output.line(
         f"{stats.points} restore points of {size_text(stats.source_bytes)} in {stats.packs} packs of "
         f"{size_text(stats.pack_bytes)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
@@ -46,7 +47,10 @@ def forget_lease(
             return 0
         wanted = _find(held, {scope} if scope is not None else _scopes(repository, str(vm)), scope or str(vm))
         record = wanted.record
-        output.talk(f"the lease on {record.scope} is held by {record.owner} since {record.taken_at}")
+        output.talk(
+            f"the lease on {record.scope} is held by {record.owner} since {record.taken_at}; last sign of life "
+            f"{_renewed_at(wanted)} by the store's clock"
+        )
         if not yes:
             _confirm(record.owner)
         forgotten = repository.forget_lease(record.scope, owner=record.owner)
@@ -58,12 +62,17 @@ def forget_lease(
 
 def _list(invocation: Invocation, held: list[Held]) -> None:
     output = invocation.output
-    for each in held:
-        output.record("lease", {"scope": each.record.scope, "owner": each.record.owner, "since": each.record.taken_at})
-    output.table(("lease", "held by", "since"), [(h.record.scope, h.record.owner, h.record.taken_at) for h in held])
+    rows = [(each.record.scope, each.record.owner, each.record.taken_at, _renewed_at(each)) for each in held]
+    for scope, owner, since, renewed_at in rows:
+        output.record("lease", {"scope": scope, "owner": owner, "since": since, "renewedAt": renewed_at})
+    output.table(("lease", "held by", "since", "last sign of life"), rows)
     if not held:
         output.talk("no lease is held")
     output.summary(0, leases=len(held))
+
+
+def _renewed_at(held: Held) -> str:
+    return datetime.fromtimestamp(held.modified, timezone.utc).isoformat(timespec="seconds")
 
 
 def _scopes(repository: Repository, vm: str) -> set[str]:
