@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import subprocess
@@ -48,6 +49,7 @@ class Site(NamedTuple):
 
 
 MakeSite = Callable[..., Site]
+StartSite = Callable[[ExitStack, Path, Sequence[VmSpec]], Site]
 
 
 class Done(NamedTuple):
@@ -61,18 +63,27 @@ class Done(NamedTuple):
 Run = Callable[..., Done]
 
 
+@pytest.fixture(scope="session")
+def start_site() -> StartSite:
+    """Build a host in a folder and serve it, all hosts with one password, until the stack is closed."""
+
+    def start(stack: ExitStack, folder: Path, vms: Sequence[VmSpec]) -> Site:
+        host = build_host(folder, vms=list(vms))
+        server = stack.enter_context(serve(ServeOptions(password=PASSWORD), handlers=handlers(host))).server
+        assert server.ca_file is not None
+
+        return Site(server, host, Path(server.ca_file))
+
+    return start
+
+
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[MakeSite]:
-    """Make hosts, as many as are needed, with one password; they are stopped at the end of the test."""
+def make_site(tmp_path: Path, start_site: StartSite) -> Iterator[MakeSite]:
+    """Make hosts, as many as are needed; they are stopped at the end of the test."""
     with ExitStack() as stack:
 
         def make(vms: Sequence[VmSpec], *, name: str = "host") -> Site:
-            host = build_host(tmp_path / name, vms=list(vms))
-            options = ServeOptions(password=PASSWORD)
-            server = stack.enter_context(serve(options, handlers=handlers(host))).server
-            assert server.ca_file is not None
-
-            return Site(server, host, Path(server.ca_file))
+            return start_site(stack, tmp_path / name, vms)
 
         yield make
 
@@ -94,12 +105,11 @@ def unused_port() -> int:
         return port
 
 
-@pytest.fixture
-def run_python(tmp_path: Path) -> Run:
-    """Run Python in a process of its own, as a user does, with a home of its own."""
+@pytest.fixture(scope="session")
+def run_python_in() -> Run:
+    """Run Python in a process of its own, as a user does, with a home of its own in the folder given first."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("HVBACKUP_", "COV_"))}
     environment |= {
-        "HVBACKUP_STATE_DIR": str(tmp_path / "state"),
         "HOST_PASSWORD": PASSWORD,
         "PYTHONPATH": str(PROJECT),
         "PYTHONWARNINGS": "error",
@@ -107,16 +117,23 @@ def run_python(tmp_path: Path) -> Run:
         "PYTHONIOENCODING": "utf-8",
     }
 
-    def run(*arguments: object, **variables: object) -> Done:
+    def run(folder: Path, *arguments: object, **variables: object) -> Done:
+        own = {"HVBACKUP_STATE_DIR": str(folder / "state"), **{name: str(text) for name, text in variables.items()}}
         process = subprocess.run(
             [sys.executable, *map(str, arguments)],
-            cwd=tmp_path,
-            env={**environment, **{name: str(text) for name, text in variables.items()}},
+            cwd=folder,
+            env={**environment, **own},
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=180,
             check=False,
         )
         return Done(process.returncode, process.stdout, process.stderr)
 
     return run
+
+
+@pytest.fixture
+def run_python(tmp_path: Path, run_python_in: Run) -> Run:
+    """The same, in the folder of the test."""
+    return functools.partial(run_python_in, tmp_path)

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from hvbackup.repository.repository import Repository
 from hvbackup.simulator.vm_specs import VmSpec
 
 if TYPE_CHECKING:
-    from tests.examples.conftest import Done, MakeSite, Run, Site
+    from tests.examples.conftest import Done, MakeSite, Run, Site, StartSite
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WEB01 = "582d7e2e-9d6b-5d60-b72c-3990f340cded"
 GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-@pytest.fixture
-def site(make_site: MakeSite, run_python: Run, repository: Path) -> Site:
-    """A host whose VMs were backed up by the other example."""
-    made = make_site([VmSpec(key="web01", name="web01"), VmSpec(key="db01", name="db01", disks=("D", "E"))])
-    done = run_python(EXAMPLES / "nightly_backup.py", f"127.0.0.1:{made.port}", *options(made, repository))
+class BackedUp(NamedTuple):
+    """A host, and the repository that holds its VMs."""
+
+    site: Site
+    repository: Path
+
+
+def back_up(site: Site, folder: Path, run_python_in: Run) -> BackedUp:
+    """Back a host up by the other example."""
+    repository = folder / "repository"
+    Repository.init(repository, passphrase=None).close()
+    script = EXAMPLES / "nightly_backup.py"
+    done = run_python_in(folder, script, f"127.0.0.1:{site.port}", *options(site, repository))
     assert 0 == done.code, done.err
-    return made
+    return BackedUp(site, repository)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, start_site: StartSite, run_python_in: Run) -> Iterator[BackedUp]:
+    """For tests that leave the host and the repository as they were."""
+    folder = tmp_path_factory.mktemp("drills")
+    with ExitStack() as stack:
+        vms = [VmSpec(key="web01", name="web01"), VmSpec(key="db01", name="db01", disks=("D", "E"))]
+        yield back_up(start_site(stack, folder / "host", vms), folder, run_python_in)
+
+
+@pytest.fixture
+def site(shared: BackedUp) -> Site:
+    return shared.site
+
+
+@pytest.fixture
+def repository(shared: BackedUp) -> Path:
+    return shared.repository
 
 
 def options(site: Site, repository: Path) -> tuple[object, ...]:
@@ -68,12 +99,16 @@ def test_the_vm_is_rebuilt_checked_reported_and_removed_with_its_files(
     ]
 
 
-def test_a_kept_vm_stays_with_another_id_and_no_network(run_python: Run, site: Site, repository: Path) -> None:
+def test_a_kept_vm_has_another_id_and_no_network_and_the_next_drill_does_not_touch_it(
+    run_python: Run, run_python_in: Run, make_site: MakeSite, tmp_path: Path
+) -> None:
+    site, repository = back_up(make_site([VmSpec(key="web01", name="web01")]), tmp_path, run_python_in)
+
     done = drill(run_python, site, repository, WEB01, "--keep", "--name", "proof")
 
     assert 0 == done.code, done.out + done.err
     assert "kept      proof, as asked\nPASSED\n" in done.out
-    assert ["db01", "proof", "web01"] == site.vm_names()
+    assert ["proof", "web01"] == site.vm_names()
     built = next(record.vm for record in site.host.read().vms if record.vm.name == "proof")
     assert WEB01 != built.id
     assert [None] == [adapter.switch_name for adapter in built.network_adapters]
@@ -81,27 +116,26 @@ def test_a_kept_vm_stays_with_another_id_and_no_network(run_python: Run, site: S
     assert built.disks[0].path
     assert built.disks[0].path.startswith("E:\\Drill\\proof\\")
 
-
-def test_what_is_in_the_way_stops_it_and_stays(run_python: Run, site: Site, repository: Path) -> None:
-    drill(run_python, site, repository, "web01", "--keep")
     before = [(path, path.stat().st_mtime_ns) for path in drill_files(site)]
-
-    done = drill(run_python, site, repository, "web01")
+    done = drill(run_python, site, repository, "web01", "--name", "proof")
 
     assert 1 == done.code
-    assert "FAILED: another VM on the host has the name 'web01-drill'" in done.out
+    assert "FAILED: another VM on the host has the name 'proof'" in done.out
     assert before == [(path, path.stat().st_mtime_ns) for path in drill_files(site)]
-    assert ["db01", "web01", "web01-drill"] == site.vm_names()
+    assert ["proof", "web01"] == site.vm_names()
 
 
-def test_a_hurt_restore_point_fails_before_the_host_is_touched(run_python: Run, site: Site, repository: Path) -> None:
-    for pack in (repository / "packs").rglob("*"):
+def test_a_hurt_restore_point_fails_before_the_host_is_touched(
+    run_python: Run, site: Site, repository: Path, tmp_path: Path
+) -> None:
+    hurt = Path(shutil.copytree(repository, tmp_path / "hurt"))
+    for pack in (hurt / "packs").rglob("*"):
         if pack.is_file():
             data = bytearray(pack.read_bytes())
             data[len(data) // 3] ^= 0xFF
             pack.write_bytes(data)
 
-    done = drill(run_python, site, repository, "web01")
+    done = drill(run_python, site, hurt, "web01")
 
     assert 1 == done.code
     assert "cannot be trusted" in done.out
