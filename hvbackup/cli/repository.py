@@ -12,6 +12,7 @@ _COMMANDS = {
     "stats": ("hvbackup.cli.repository_stats:stats", "Show what dedup and compression save, per VM and over time."),
     "import": ("hvbackup.cli.repository_import:import_", "Make a restore point of a folder of this machine."),
     "check": ("hvbackup.cli.repository_check:check", "Check the repository; say which restore points are hurt."),
+    "repair": ("hvbackup.cli.repository_repair:repair", "Save what a damaged repository still holds."),
     "prune": ("hvbackup.cli.repository_prune:prune", "Delete the restore points that a policy does not keep."),
     "collect": ("hvbackup.cli.repository_collect:collect", "Free the space of blocks that no restore point needs."),
     "pin": ("hvbackup.cli.repository_pin:pin", "Keep a restore point whatever the policy says."),

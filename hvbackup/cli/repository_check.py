@@ -62,6 +62,8 @@ def check(
     output.line(
         f"{what}: {'good' if report.ok else f'{len(report.problems)} problem(s)'}", fg="green" if report.ok else "red"
     )
+    if not report.ok:
+        output.talk("hint: `hvbackup repository repair --dry-run` shows what can be saved")
     code = 0 if report.ok else 1
     output.summary(code, problems=len(report.problems), points=report.points, packs=report.packs)
     return code

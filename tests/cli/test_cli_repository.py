@@ -50,8 +50,8 @@ def bring(invoke: Invoke, folder: Path, options: Options, *more: str) -> str:
 
 @pytest.mark.parametrize(
     "command",
-    ["init", "info", "stats", "import", "check", "prune", "collect", "pin", "unpin", "forget-lease", "key", "key list",
-     "key add", "key remove", "key change"],
+    ["init", "info", "stats", "import", "check", "repair", "prune", "collect", "pin", "unpin", "forget-lease", "key",
+     "key list", "key add", "key remove", "key change"],
 )  # fmt: skip
 def test_every_command_has_help(invoke: Invoke, command: str) -> None:
     done = invoke("repository", *command.split(), "--help")
@@ -364,6 +364,34 @@ def test_check_reads_a_part_and_says_what_is_hurt(
     assert part.of_type("check")[0]["blocks"] > 0
     assert (1, True) == (hurt.code, "hurt: " in hurt.out)
     assert 2 == invoke("repository", "check", "--since", "yesterday", *in_repository).code
+
+
+def test_repair_saves_the_rest_and_a_new_backup_makes_the_old_point_whole(
+    invoke: Invoke, in_repository: Options, folder: Path, tmp_path: Path
+) -> None:
+    point = bring(invoke, folder, in_repository)
+    pack = max((tmp_path / "repository" / "packs").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
+    content = bytearray(pack.read_bytes())
+    content[1000] ^= 1
+    pack.write_bytes(content)
+
+    check = invoke("repository", "check", "--read-data", *in_repository)
+    dry = invoke("repository", "repair", "--dry-run", *in_repository)
+    untouched = pack.read_bytes()
+    repaired = invoke("repository", "repair", "--json", *in_repository)
+    lost = invoke("verify", point, *in_repository)
+    bring(invoke, folder, in_repository)
+    whole = invoke("verify", point, *in_repository)
+
+    assert (1, True) == (check.code, "repair --dry-run" in check.err)
+    assert (1, True) == (dry.code, "would be put aside: packs/" in dry.out)
+    assert untouched == bytes(content)
+    (report,) = repaired.of_type("repair")
+    assert (1, [point]) == (repaired.code, [hurt["pointId"] for hurt in report["hurt"]])
+    assert report["salvagedBlocks"] >= 3
+    assert (1, 0) == (lost.code, whole.code)
+    done = invoke("repository", "repair", *in_repository)
+    assert (0, True) == (done.code, "nothing was wrong" in done.out)
 
 
 def test_a_rate_limit_is_checked_and_comes_from_options_or_settings(
