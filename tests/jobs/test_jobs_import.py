@@ -23,6 +23,7 @@ from hvbackup.errors import (
     SourceChanged,
 )
 from hvbackup.events import Cancellation, Event, Note, Progress
+from hvbackup.images.chain import open_image
 from hvbackup.images.vhd_writer import create_vhd
 from hvbackup.images.writer import VhdxParent, create_vhdx
 from hvbackup.jobs.host import restore_files, verify
@@ -398,3 +399,16 @@ def test_problems_with_images_are_told_one_by_one(repository: Repository, folder
 
     told = [event.text for event in events if isinstance(event, Note)]
     assert ["one.vhdx", "two.vhdx"] == [text.split(":")[0] for text in told]
+
+
+def test_an_imported_disk_can_be_looked_into_without_restoring_it(repository: Repository, folder: Path) -> None:
+    content = noise(MIB)
+    create_vhdx(folder / "disk.vhdx", 8 * MIB, {3: content})
+    point = bring(repository, folder).point
+
+    with repository.read(point).open("disk.vhdx") as file:
+        disk = open_image(file)
+
+        assert 8 * MIB == disk.size
+        assert content == disk.read_at(3 * MIB, MIB)
+        assert bytes(MIB) == disk.read_at(4 * MIB, MIB)
