@@ -49,7 +49,7 @@
     └── Cancelled                        130
 
 An error holds facts as fields, and the sentence is built from them. `hint` says what to do. Exit codes are those of
-`docs/exit-codes.md`; they are never renumbered. Programming mistakes stay `TypeError`, `ValueError` and the like.
+`docs/cli.md`; they are never renumbered. Programming mistakes stay `TypeError`, `ValueError` and the like.
 """
 
 from __future__ import annotations

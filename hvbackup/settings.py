@@ -1,9 +1,9 @@
 """Settings from TOML files, profiles and the environment; each value knows where it came from.
 
 From weak to strong: site file, user's file, project's file (`hvbackup.toml` in the current folder), profile (`[profiles
-.NAME.*]` of any of them), `HVBACKUP_SECTION_KEY` in the environment, options of the command line. A host may have
-settings of its own (`[hosts.NAME]`), stronger than `[connection]` of the same place. Secrets are references
-(`hvbackup.secrets`), never values.
+.NAME.*]` of any of them), `HVBACKUP_SECTION_KEY` in the environment, options of the command line. Settings of one
+host (`[hosts.NAME]`) are stronger than `[connection]` and its variables, wherever they come from; only options overrule
+them. Secrets are references (`hvbackup.secrets`), never values.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 .DESCRIPTION
     The part file is path + ".hvbpart". A call with first creates it, sparse and sizeBytes long; a call with last
     flushes, checks the length, sets the time and renames. Every block is checked against its hash before it is
-    written. On an error the part file is removed. Calls that are neither first nor last may run side by side, each
+    written. On an error the part file is removed, except where a call that is not first only fails to give it its
+    name (something may hold the old file for a moment): what is whole already is not thrown away. Calls that are neither first nor last may run side by side, each
     with blocks of its own. Each frame of the input: offset (u64 LE), length (u32 LE), codec
     (u8; 0 as it is, 1 raw DEFLATE), SHA-256 of the plain bytes (32 bytes), then the bytes.
 .OUTPUTS
@@ -33,6 +34,7 @@ begin {
     $failure = $null
     $stream = $null
     $part = $null
+    $naming = $false
     $blocks = [long] 0
     $bytes = [long] 0
 
@@ -176,6 +178,7 @@ end {
             if ($modified) {
                 [IO.File]::SetLastWriteTimeUtc($part, $modified)
             }
+            $naming = -not $asked.first
             if ([IO.File]::Exists($path)) {
                 # Replace keeps the file's permissions, which hold the VM's own right to it.
                 [IO.File]::Replace($part, $path, [NullString]::Value)
@@ -188,6 +191,8 @@ end {
     }
     catch {
         Write-HvbFailure -ErrorRecord $_
-        Remove-HvbPart
+        if (-not $naming) {
+            Remove-HvbPart
+        }
     }
 }

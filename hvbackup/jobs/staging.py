@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hvbackup.errors import HvBackupError, RestoreRefused, VerificationFailed
+from hvbackup.errors import FileInUse, HvBackupError, RestoreRefused, VerificationFailed
 from hvbackup.events import Cancellation, EventSink, Progress
 from hvbackup.jobs.copying import block_at
 from hvbackup.jobs.sources import owner_of
@@ -20,6 +20,9 @@ from hvbackup.repository.seams import PointReader
 
 #: What a file is called on the host until it is complete, see `WriteFile`.
 PART = ".hvbpart"
+
+#: Seconds between the tries to give a file its name while something holds the old one.
+_NAMING_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 _HASH_BYTES = 32
 _ZERO_HASH = bytes(_HASH_BYTES)
@@ -103,18 +106,29 @@ class Staging:
         """Give every file its name, replacing what may be replaced."""
         self._naming = True
         for each in self._files:
-            self._transport.send(
-                WriteFile(
-                    path=each.path,
-                    size_bytes=each.file.size_bytes,
-                    first=False,
-                    last=True,
-                    replace=each.existed,
-                    modified_at=each.file.modified_at,
-                ),
-                (),
-            )
+            self._name(each)
             self._named.append(each)
+
+    def _name(self, each: StagedFile) -> None:
+        call = WriteFile(
+            path=each.path,
+            size_bytes=each.file.size_bytes,
+            first=False,
+            last=True,
+            replace=each.existed,
+            modified_at=each.file.modified_at,
+        )
+        for wait in (*_NAMING_WAITS, None):
+            try:
+                self._transport.send(call, ())
+            except FileInUse:
+                if wait is None:
+                    raise
+                # The management service may hold a disk for a moment after its VM was removed. Not cut short by a
+                # stop: the original is gone by now, so finishing is what leaves the host in order.
+                Cancellation().wait(wait)
+            else:
+                return
 
     def discard(self, *, keep_named: bool = False) -> None:
         """Remove what was staged: provisional files, and those that have their names and were not there before.

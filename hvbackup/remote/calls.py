@@ -145,7 +145,8 @@ class WriteFile(Call[WriteSummary], frozen=True, kw_only=True):
     Calls that are neither may run side by side, each with blocks of its own.
     Folders are made as needed. Each input frame is: offset (u64 LE), length (u32 LE), codec (u8, 0 as it is, 1 raw
     DEFLATE), SHA-256 of the plain bytes (32 bytes), then the bytes. A frame whose bytes do not have its hash is
-    `BlockMismatch`, nothing of it is written. On an error the part file is removed.
+    `BlockMismatch`, nothing of it is written. On an error the part file is removed; it stays where a call that is not
+    `first` fails only to give it its name, so that asking again may help.
     """
 
     script: ClassVar[str] = "Write-HvbFile"

@@ -172,17 +172,25 @@ def write_file(host: HostState, context: ScriptContext) -> dict[str, Any]:
     part = beside(local, ".hvbpart")
     if not call.first and not part.exists():
         raise HostError("FileMissing", f"'{path}.hvbpart' is not there; the first call makes it.")
+    naming = False
     try:
         blocks, written = _write_part(host, context, call, path, part)
         if call.last:
             if modified is not None:
                 os.utime(part, (modified, modified))
-            part.replace(local)
+            naming = not call.first
+            _give_name(host, path, part, local)
     except BaseException:
-        if part.exists():
+        if part.exists() and not naming:
             _remove(host, path, part)
         raise
     return {"path": path, "blocks": blocks, "bytes": written, "finished": call.last}
+
+
+def _give_name(host: HostState, path: str, part: Path, local: Path) -> None:
+    if path.casefold() in host.read().faults.files_in_use:
+        raise HostError("FileInUse", f"'{path}' is used by another process.")
+    part.replace(local)
 
 
 def _write_part(host: HostState, context: ScriptContext, call: WriteFile, path: str, part: Path) -> tuple[int, int]:

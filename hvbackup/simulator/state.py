@@ -201,6 +201,7 @@ class HostFaults(Record):
         writer_fails_at: The Hyper-V writer's state becomes this number during CREATE (9 freeze, 11 post snapshot).
         seconds_per_hash_frame: Hashing waits so long before each frame.
         diskshadow_hangs: diskshadow never ends; the script's time-out has to kill it.
+        files_in_use: Paths, in lower case, that cannot be replaced (Python engine only).
         stop_at: Point -> `hang` (until the caller stops it) or `fail` (an unexplained error). A point is
             `<script>:start`, before a handler does anything, or `<script>:end`, after its effect and before its answer.
     """
@@ -211,6 +212,7 @@ class HostFaults(Record):
     writer_fails_at: int | None = None
     seconds_per_hash_frame: float = 0.0
     diskshadow_hangs: bool = False
+    files_in_use: list[str] = []
     stop_at: dict[str, str] = {}
 
 

@@ -471,3 +471,28 @@ def test_a_disk_that_a_vm_has_attached_is_not_mounted(site: Site) -> None:
 def test_a_disk_that_is_not_there_is_named(site: Site) -> None:
     with pytest.raises(FileMissing):
         site.host.mount(MountRequest(path=r"E:\nothing.vhdx"))
+
+
+def test_a_disk_that_is_held_for_a_moment_after_its_vm_is_gone_is_named_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = back_up(site, "web01")
+    disk = next(file.source for file in point.files if file.kind == "disk")
+    with site.served.host.change() as record:
+        record.faults.files_in_use = [disk.casefold()]
+    waits: list[float] = []
+
+    def wait(_self: Cancellation, seconds: float) -> bool:
+        waits.append(seconds)
+        if seconds == 2.0:
+            with site.served.host.change() as record:
+                record.faults.files_in_use = []
+        return False
+
+    monkeypatch.setattr("hvbackup.jobs.staging.Cancellation.wait", wait)
+
+    result = site.host.rebuild(site.repository, RebuildRequest(point=point.id, replace=True))
+
+    assert point.vm_id == result.vm.id
+    assert [1.0, 2.0] == [seconds for seconds in waits if seconds in {1.0, 2.0, 4.0}][:2]
+    assert not list(site.folder.rglob("*.hvbpart"))
