@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from hvbackup.errors import BackupError, HvBackupError
+from hvbackup.errors import BackupError, CallTimeout, ConnectionLost, HostUnreachable, HvBackupError
 from hvbackup.events import Cancellation, EventSink, JobFinished, Note, StepFinished, StepStarted, discard
 from hvbackup.jobs.cleanup import clean_abandoned
 from hvbackup.jobs.clock import new_run_id, now_text
@@ -46,6 +46,9 @@ from hvbackup.vss.session import (
     scratch_folder,
 )
 from hvbackup.vss.writers import require_hyperv_writer
+
+#: Seconds between the tries to remove a shadow set over a connection that breaks: a shadow copy that stays costs room.
+_REMOVAL_WAITS = (2.0, 10.0)
 
 _Outcomes: TypeAlias = dict[str, CopiedVm | BaseException]
 
@@ -311,15 +314,22 @@ class _Run:
         """Delete the shadow set and the scratch folder; return what is left when it cannot be done."""
         for vm_id in vm_ids:
             logs[vm_id].step("remove", "deleting the shadow set and the scratch folder")
-        try:
-            # Lanes that broke are not in the pool any more, so this is a sound one or a new one. And no `cancel`: who
-            # stops a run wants the host as it was.
-            with pool.borrowed() as lanes:
-                remove_leftover(lanes.control, self._view.facts, scratch)
-        except HvBackupError as error:
-            return (
-                f"the shadow set in {scratch} could not be removed: {error}. The next run or `hvbackup cleanup` will."
-            )
+        for wait in (*_REMOVAL_WAITS, None):
+            try:
+                # Lanes that broke are not in the pool any more, so this is a sound one or a new one. And no `cancel`:
+                # who stops a run wants the host as it was. Every step of the removal may be done twice.
+                with pool.borrowed() as lanes:
+                    remove_leftover(lanes.control, self._view.facts, scratch)
+            except HvBackupError as error:
+                if wait is not None and isinstance(error, ConnectionLost | HostUnreachable | CallTimeout):
+                    Cancellation().wait(wait)
+                    continue
+                return (
+                    f"the shadow set in {scratch} could not be removed: {error}. "
+                    "The next run or `hvbackup cleanup` will."
+                )
+            else:
+                break
         return None
 
     # ------------------------------------------------------------ after the jobs

@@ -485,3 +485,16 @@ def test_a_stop_while_waiting_for_the_next_try_ends_the_wait_and_leaves_nothing(
     assert 130 == result.exit_code
     assert CLEAN == site.leftovers()
     assert [] == list((site.state / "journal").iterdir())
+
+
+def test_a_connection_that_breaks_during_removal_is_tried_again(site: Site) -> None:
+    def break_it(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.step == "remove":
+            for number in (1, 3):
+                site.served.server.faults.drop_connection(at=number, verb="Command", during="response")
+
+    result = site.host.backup(site.repository, BackupRequest(include=("web01",)), events=break_it)
+
+    assert JobStatus.OK == result.jobs[0].status
+    assert CLEAN == site.leftovers()
+    assert [] == list((site.state / "journal").iterdir())
