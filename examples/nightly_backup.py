@@ -21,11 +21,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from hvbackup import BackupRequest, Cancellation, ConnectionOptions, HvBackupError, Repository, connect
+from hvbackup import BackupRequest, Cancellation, ConnectionOptions, HvBackupError, Repository, connect, read_secret
 from hvbackup.events import Event, JobFinished, Note, Progress, StepStarted
 from hvbackup.jobs.results import JobResult, RunResult
 from hvbackup.models import JobStatus
-from hvbackup.secrets import read_secret
 
 
 def main() -> int:

@@ -18,9 +18,8 @@ import json
 import sys
 from typing import Any
 
-from hvbackup import ConnectionOptions, HvBackupError, connect
+from hvbackup import ConnectionOptions, HvBackupError, connect, read_secret
 from hvbackup.models import Classification, Condition, Method, Verdict
-from hvbackup.secrets import read_secret
 
 
 def main() -> int:

@@ -20,14 +20,13 @@ import ntpath
 import sys
 from collections.abc import Iterator
 
-from hvbackup import ConnectionOptions, Host, HvBackupError, RebuildRequest, Repository, connect, verify
+from hvbackup import ConnectionOptions, Host, HvBackupError, RebuildRequest, Repository, connect, read_secret, verify
 from hvbackup.errors import InvalidRequest, RestoreRefused, VerificationFailed
 from hvbackup.events import Event, Note, StepStarted
 from hvbackup.jobs.rebuild import RebuildPlan, RebuildResult
 from hvbackup.jobs.requests import RebuildBy
 from hvbackup.models import RestorePoint, Vm
 from hvbackup.remote.calls import FileRoot, GetFile, RemoveFile, RemoveVm
-from hvbackup.secrets import read_secret
 
 #: Folders that Hyper-V makes in the folder of a VM; empty once the VM is removed.
 HYPERV_FOLDERS = ("Virtual Machines", "Snapshots", "Planned Virtual Machines", "UndoLog Configuration")

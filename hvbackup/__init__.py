@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from hvbackup.errors import HvBackupError
     from hvbackup.events import Cancellation
     from hvbackup.jobs.host import Host, connect, restore_files, verify
-    from hvbackup.jobs.requests import BackupRequest, MountRequest, RebuildRequest, RestoreRequest
+    from hvbackup.jobs.import_folder import import_folder
+    from hvbackup.jobs.requests import BackupRequest, ImportRequest, MountRequest, RebuildRequest, RestoreRequest
     from hvbackup.remote.options import ConnectionOptions
     from hvbackup.repository.repository import Repository
-    from hvbackup.secrets import Secret
+    from hvbackup.secrets import Secret, read_secret
 
 __all__ = [
     "BackupRequest",
@@ -25,6 +26,7 @@ __all__ = [
     "ConnectionOptions",
     "Host",
     "HvBackupError",
+    "ImportRequest",
     "MountRequest",
     "RebuildRequest",
     "Repository",
@@ -32,6 +34,8 @@ __all__ = [
     "Secret",
     "__version__",
     "connect",
+    "import_folder",
+    "read_secret",
     "restore_files",
     "verify",
 ]
@@ -42,12 +46,15 @@ _HOMES = {
     "ConnectionOptions": "hvbackup.remote.options",
     "Host": "hvbackup.jobs.host",
     "HvBackupError": "hvbackup.errors",
+    "ImportRequest": "hvbackup.jobs.requests",
     "MountRequest": "hvbackup.jobs.requests",
     "RebuildRequest": "hvbackup.jobs.requests",
     "Repository": "hvbackup.repository.repository",
     "RestoreRequest": "hvbackup.jobs.requests",
     "Secret": "hvbackup.secrets",
     "connect": "hvbackup.jobs.host",
+    "import_folder": "hvbackup.jobs.import_folder",
+    "read_secret": "hvbackup.secrets",
     "restore_files": "hvbackup.jobs.host",
     "verify": "hvbackup.jobs.host",
 }

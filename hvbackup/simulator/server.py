@@ -244,4 +244,7 @@ class WSManServer(ThreadingHTTPServer):
 
 
 def _installed_scripts() -> Path:
-    return Path(str(importlib.resources.files("hvbackup.ps_scripts")))
+    try:
+        return Path(str(importlib.resources.files("hvbackup.ps_scripts")))
+    except ModuleNotFoundError:  # a bare checkout, run where it lies
+        return Path(__file__).resolve().parents[2] / "ps_scripts"

@@ -15,6 +15,7 @@ PUBLIC = [
     "ConnectionOptions",
     "Host",
     "HvBackupError",
+    "ImportRequest",
     "MountRequest",
     "RebuildRequest",
     "Repository",
@@ -22,6 +23,8 @@ PUBLIC = [
     "Secret",
     "__version__",
     "connect",
+    "import_folder",
+    "read_secret",
     "restore_files",
     "verify",
 ]
