@@ -46,7 +46,7 @@ class MarkShelf(Generic[MarkT]):
 
     def ids(self) -> list[str]:
         """Return the names of all marks, which are the ids of their points, sorted."""
-        return sorted(info.name.removeprefix(self.prefix) for info in self._store.list(self.prefix) if info.size)
+        return sorted(info.name.removeprefix(self.prefix) for info in self._store.list(self.prefix))
 
     def read(self, point_id: str) -> MarkT | None:
         """Return the mark of a point, or None when it has none."""

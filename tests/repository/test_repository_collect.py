@@ -485,6 +485,29 @@ def test_a_long_backup_stores_anew_what_is_condemned_under_it_while_it_is_there(
     world.assert_clean()
 
 
+@pytest.mark.parametrize("collections", [1, 2], ids=["condemned", "deleted"])
+def test_packs_that_a_backup_without_a_lease_made_itself_long_ago_do_not_vanish_unnoticed(
+    world: World, collections: int
+) -> None:
+    with world.machine() as repository:
+        writer = repository.begin(host="HV01", vm_id=make_point().vm_id, vm_name="gamma")
+        file = writer.file("disk", len(DISK), source="x", kind="disk", grid=GRID)
+        write_blocks(file, cut(DISK, GRID))
+        file.finish()
+        repository._pool.flush()  # type: ignore[union-attr]
+        for _ in range(collections):
+            world.collect(hours=2)
+
+        if collections == 2:
+            with pytest.raises(RepositoryDamaged, match="was collected or repaired while the backup relied on it"):
+                writer.commit(make_point(vm_name="gamma"))
+        else:
+            world.disks[writer.commit(make_point(vm_name="gamma")).id] = DISK
+    world.assert_whole()
+    world.back_up(DISK, "gamma")
+    world.assert_clean()
+
+
 def test_a_restore_goes_on_when_its_blocks_move(world: World) -> None:
     point = world.back_up(ALPHA + BETA, "both")
     kept = world.back_up(ALPHA[:1024] + GAMMA, "shares two blocks")

@@ -118,9 +118,10 @@ def test_nothing_is_deleted_while_a_point_or_a_mark_cannot_be_read(
     with make() as repository:
         days = [store_day(repository, day) for day in (1, 2, 3)]
         repository.mark_verified(days[1])
-        for name in (f"points/{days[0]}", f"verified/{days[1]}"):
+        repository.pin(days[0])
+        for name, left in ((f"points/{days[0]}", 99), (f"verified/{days[1]}", 99), (f"pins/{days[0]}", 0)):
             whole = (folder / name).read_bytes()
-            (folder / name).write_bytes(whole[:-1])
+            (folder / name).write_bytes(whole[:left])
             with pytest.raises(RepositoryDamaged, match=name):
                 repository.prune(LAST, zone=UTC)
             (folder / name).write_bytes(whole)
