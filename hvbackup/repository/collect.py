@@ -190,13 +190,22 @@ class Collector:
                 self._dead.add(pack)
             elif pack in self._index.unusable:
                 continue
-            elif needed < info.size * (1 - self._repack_above):
+            elif needed < info.size * (1 - self._repack_above) and self._pays(pack, needed):
                 self._sparse.add(pack)
             elif info.size < self._config.pack_size * SMALL_SHARE:
                 small.setdefault(known.kind, []).append(pack)
         for packs in small.values():
             if len(packs) >= SMALL_PACKS:
                 self._sparse.update(packs)
+
+    def _pays(self, pack: bytes, needed: int) -> bool:
+        """Return whether copying a pack frees enough: header and footer do not count, every pack has them."""
+        try:
+            _, entries = read_footer(self._store, self._keys, pack, self._there[pack].size)
+        except RepositoryDamaged:
+            self._hurt.add(pack)
+            return False
+        return needed < sum(entry.length for entry in entries) * (1 - self._repack_above)
 
     # ------------------------------------------------------------ what is done about it
 
