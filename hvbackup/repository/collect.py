@@ -141,10 +141,12 @@ class Collector:
         self._index.load()
         self._there = dict(list_packs(self._store))
         unknown = self._index.compare_packs({pack: info.size for pack, info in self._there.items()})
-        old = [pack for pack in unknown if pack.id not in self._doomed and not self._is_young(pack.id)]
-        self._index.adopt(old)
+        unknown = [pack for pack in unknown if pack.id not in self._doomed]
+        self._index.adopt(pack for pack in unknown if not self._is_young(pack.id))
         if adopt:
             self._index.flush()
+        # Backups that are running will write the segments of these themselves.
+        self._index.adopt(pack for pack in unknown if self._is_young(pack.id))
 
     def _is_young(self, pack: bytes) -> bool:
         return self._there[pack].modified > self._horizon

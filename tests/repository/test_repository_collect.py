@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import secrets
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import timezone
 from typing import Any
@@ -28,6 +30,7 @@ from hvbackup.repository import collect as collect_module
 from hvbackup.repository import format as f
 from hvbackup.repository import segments as segments_module
 from hvbackup.repository.condemned import write_sentence
+from hvbackup.repository.crypto import Keys
 from hvbackup.repository.retention import RetentionPolicy
 from hvbackup.repository.seams import Grid
 from hvbackup.repository.upkeep import UPKEEP_SCOPE
@@ -265,6 +268,17 @@ def test_nothing_is_deleted_while_a_list_of_blocks_is_lost(world: World) -> None
 
     with pytest.raises(RepositoryDamaged, match="nothing was deleted"):
         world.collect(hours=2)
+
+
+def test_a_lost_index_is_no_obstacle_however_young_the_packs_are(world: World) -> None:
+    world.back_up(ALPHA, "alpha")
+    for info in list(world.store.list(f.INDEX)):
+        world.store.delete(info.name)
+
+    young, old = world.collect(), world.collect(hours=2)
+
+    assert (young.condemned_packs, old.condemned_packs, young.lost_blocks) == (0, 0, 0)
+    world.assert_clean()
 
 
 def test_a_lost_block_does_not_keep_the_rest_from_being_collected(world: World) -> None:
@@ -562,6 +576,39 @@ def test_prune_and_collect_together_free_what_the_policy_gives_up(world: World) 
     assert len(removed) == 3
     assert packs(world) < before / 2
     world.assert_clean()
+
+
+def write_segment(world: World, keys: Keys, *, records: int) -> None:
+    """Write a segment of blocks that do not exist, and something in the place of their pack."""
+    pack = f.PackInfo(secrets.token_bytes(16), 1000, f.PACK_DATA)
+    world.store.put(f.pack_name(pack.id), bytes(1000))
+    entries = [f.Entry(secrets.token_bytes(32), 32, 100, 512, True) for _ in range(records)]
+    name = f"{f.INDEX}{secrets.token_hex(16)}"
+    payload = f.write_segment([pack], [f.write_record(entry, pack.id) for entry in entries])
+    world.store.put(name, keys.seal(f.SEALED_INDEX, name, payload, compress=False))
+
+
+def test_the_memory_of_a_collection_does_not_grow_with_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvbackup.repository.index.LOADED_RUNS", 8)
+    monkeypatch.setattr("hvbackup.repository.index.MAPPED_SIZE", 16384)
+    monkeypatch.setattr(segments_module, "SMALL_SEGMENTS", 4)
+    monkeypatch.setattr(segments_module, "SEGMENT_RECORDS", 2400)
+    peaks = []
+    for segments in (24, 72):
+        world = World()
+        world.back_up(ALPHA, "alpha")
+        with world.machine() as repository:
+            for _ in range(segments):
+                write_segment(world, repository._keys, records=1200)
+            world.store.now += 2 * GRACE
+            tracemalloc.start()
+            report = repository.collect(grace_seconds=GRACE)
+            kept, peak = tracemalloc.get_traced_memory()
+            peaks.append(peak - kept)  # the store in memory keeps the segments that are written
+            tracemalloc.stop()
+        assert report.condemned_packs == segments
+
+    assert peaks[1] < peaks[0] * 1.6, peaks
 
 
 def test_condemning_takes_the_next_number(world: World) -> None:
