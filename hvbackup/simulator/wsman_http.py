@@ -52,6 +52,8 @@ class Connection(BaseHTTPRequestHandler):
         self._identity = ConnectionIdentity(
             self.server.accounts, self.server.methods, certificate.endpoint_hash if certificate else None
         )
+        # Asked for now: a connection that is dropped later has no certificate any more to ask for.
+        self._client_name = _certificate_name(self.connection)
         self._challenges: tuple[str, ...] = ()
         self._cut = False
 
@@ -129,7 +131,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def _authenticate(self) -> bool:
         faults = self.server.faults
-        verdict = self._identity.authenticate(self.headers.get("Authorization", ""), _certificate_name(self.connection))
+        verdict = self._identity.authenticate(self.headers.get("Authorization", ""), self._client_name)
         self._challenges = verdict.challenges
         if verdict.user is not None and (faults.refuse_accounts or faults.not_administrator is Denial.HTTP_401):
             verdict = self._identity.refuse()
@@ -202,6 +204,9 @@ class Connection(BaseHTTPRequestHandler):
 
 def _certificate_name(connection: socket.socket) -> str | None:
     """Return the common name of the client's verified certificate, if it showed one."""
-    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    try:
+        certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    except (AttributeError, OSError, ValueError):
+        return None  # dropped in this very moment: `SSLSocket.shutdown` takes the session away
     subject: Any = (certificate or {}).get("subject", ())
     return next((str(value) for names in subject for key, value in names if key == "commonName"), None)
