@@ -22,10 +22,12 @@ class ClockStore:
         self.store: Store = open_store("memory:")
         self.now = 1_790_000_000.0
         self.times: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def put(self, name: str, data: Any, *, create: bool = False) -> None:
-        self.store.put(name, data, create=create)
-        self.times[name] = self.now
+        with self._lock:
+            self.store.put(name, data, create=create)
+            self.times[name] = self.now
 
     def get(self, name: str) -> bytes:
         return self.store.get(name)
@@ -34,10 +36,12 @@ class ClockStore:
         return self.store.get_range(name, start, length)
 
     def head(self, name: str) -> ObjectInfo:
-        return self.store.head(name)._replace(modified=self.times[name])
+        with self._lock:
+            return self.store.head(name)._replace(modified=self.times[name])
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        return iter([info._replace(modified=self.times[info.name]) for info in self.store.list(prefix)])
+        with self._lock:
+            return iter([info._replace(modified=self.times[info.name]) for info in self.store.list(prefix)])
 
     def delete(self, name: str) -> None:
         self.store.delete(name)

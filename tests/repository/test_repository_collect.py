@@ -179,6 +179,8 @@ def test_blocks_that_another_point_shares_are_copied_out_of_packs_that_are_mostl
     report = world.collect(hours=2)
 
     assert 1024 < report.copied_bytes < 3000
+    with world.machine() as repository:
+        assert repository.check(read_data=True).problems == ()
     world.assert_whole()
     world.assert_clean()
 
@@ -526,6 +528,29 @@ def test_packs_that_a_backup_without_a_lease_made_itself_long_ago_do_not_vanish_
             world.disks[writer.commit(make_point(vm_name="gamma")).id] = DISK
     world.assert_whole()
     world.back_up(DISK, "gamma")
+    world.assert_clean()
+
+
+def test_a_backup_that_dies_while_its_point_is_written_leaves_none_whose_blocks_were_deleted_before() -> None:
+    world = prepared()
+    counting = CountingStore(world.store)
+    repository = world.machine(counting)
+    writer = repository.begin(host="HV01", vm_id=make_point().vm_id, vm_name="gamma")
+    file = writer.file("disk", len(DISK), source="x", kind="disk", grid=GRID)
+    write_blocks(file, cut(DISK, GRID))
+    file.finish()
+    world.collect()
+    world.collect(hours=2)
+
+    def die_once_the_point_is_there(number: int, what: str, name: str) -> None:
+        if ("put done", f"points/{writer.id}") in counting.calls[:number]:
+            raise StoreUnavailable(f"{what} {name}: no answer")
+
+    counting.fail = die_once_the_point_is_there
+    with pytest.raises(RepositoryDamaged, match="was collected"):
+        writer.commit(make_point(vm_name="gamma"))
+
+    world.assert_whole()
     world.assert_clean()
 
 
