@@ -181,6 +181,8 @@ def test_blocks_that_another_point_shares_are_copied_out_of_packs_that_are_mostl
     assert 1024 < report.copied_bytes < 3000
     with world.machine() as repository:
         assert repository.check(read_data=True).problems == ()
+        repository._load()
+        assert repository._unknown_packs() == []  # the copies are in segments already
     world.assert_whole()
     world.assert_clean()
 
@@ -312,6 +314,31 @@ def test_impossible_options_a_second_collection_and_a_stop_are_clear(world: Worl
             repository.collect()
         with pytest.raises(Cancelled):
             repository.collect(cancel=cancel)
+
+
+def test_a_condemned_pack_that_is_needed_again_and_cannot_be_read_whole_is_not_deleted(world: World) -> None:
+    point = world.back_up(ALPHA, "alpha")
+    name, disk = f"points/{point}", world.disks[point]
+    saved = world.store.get(name)
+    world.forget(point)
+    world.collect(hours=2)
+    world.store.put(name, saved)  # somebody brought the point back from a copy of the folder
+    world.disks[point] = disk
+    with world.machine() as repository:
+        repository._load()
+        place = repository._index.find(repository._keys.block_id(hashlib.sha256(ALPHA[:512]).digest()))
+    assert place is not None
+    pack = f.pack_name(place.pack)
+    data = bytearray(world.store.get(pack))
+    data[place.offset] ^= 1
+    world.store.put(pack, data)
+
+    reports = [world.collect(hours=2) for _ in range(3)]
+
+    assert [report.hurt_packs for report in reports] == [(pack,)] * 3
+    assert world.store.get(pack) == data
+    with world.machine() as repository:
+        assert [problem.points for problem in repository.check(read_data=True).problems] == [(point,)]
 
 
 def test_marks_of_deleted_points_and_old_notes_of_deletion_are_swept_away(world: World) -> None:
