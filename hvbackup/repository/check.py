@@ -67,8 +67,7 @@ class Checker:
         #: Blocks that were read and found bad, by pack and id.
         self._bad: set[tuple[bytes, bytes]] = set()
         self._adopted: set[bytes] = set()
-        #: Names of packs that are condemned.
-        self._condemned: set[str] = set()
+        self._condemned: set[bytes] = set()
         #: For each list that was walked: the objects that hurt what is below it.
         self._walked: dict[bytes, frozenset[str]] = {}
         self._blocks = self._bytes = self._points = 0
@@ -98,7 +97,7 @@ class Checker:
                 files=tuple(sorted(f"{point}/{file}" for point, file in self._hurt.get(name, ()) if file)),
             )
             # A condemned pack is going to be deleted: it matters only as far as points still need it.
-            for name in sorted({*self._texts.keys() - self._condemned, *self._hurt})
+            for name in sorted({*self._texts.keys() - set(map(f.pack_name, self._condemned)), *self._hurt})
         )
         return CheckReport(
             problems=problems, points=self._points, packs=len(packs), blocks=self._blocks, bytes_read=self._bytes
@@ -126,7 +125,7 @@ class Checker:
     def _look_at_condemned(self) -> None:
         with contextlib.suppress(RepositoryDamaged):  # noted already
             for sentence in read_sentences(self._store, self._keys):
-                self._condemned.update(map(f.pack_name, sentence.packs))
+                self._condemned |= sentence.packs
 
     # ------------------------------------------------------------ packs
 
@@ -153,11 +152,11 @@ class Checker:
             size = there.get(known.id, known.size)
             if size != known.size:
                 self._note(f.pack_name(known.id), f"the pack has {size} bytes; it was written with {known.size}")
-        # Readers adopt no condemned packs either.
-        unknown = [pack for pack in self._index.compare_packs() if f.pack_name(pack.id) not in self._condemned]
+        unknown, condemned = self._index.split_unknown(self._index.compare_packs(), self._condemned)
+        self._index.adopt(condemned, to_read=True)
         for lost, error in self._index.adopt(unknown):
             self._note(f.pack_name(lost.id), f"no index segment names the pack, and {str(error).split(': ', 1)[-1]}")
-        self._adopted = {pack.id for pack in unknown}
+        self._adopted = {pack.id for pack in (*unknown, *condemned)}
         return {pack: f.PackInfo(pack, size, 0) for pack, size in there.items()}
 
     def _read_packs(self, packs: dict[bytes, f.PackInfo], percent: float, since: float | None) -> None:

@@ -141,7 +141,8 @@ class Collector:
         self._index.load()
         self._there = dict(list_packs(self._store))
         unknown = self._index.compare_packs({pack: info.size for pack, info in self._there.items()})
-        unknown = [pack for pack in unknown if pack.id not in self._doomed]
+        unknown, condemned = self._index.split_unknown(unknown, self._doomed)
+        self._index.adopt(condemned, to_read=True)
         self._index.adopt(pack for pack in unknown if not self._is_young(pack.id))
         if adopt:
             self._index.flush()

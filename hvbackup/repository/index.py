@@ -302,8 +302,28 @@ class Index:
             self.unusable = {pack.id for pack in known if there.get(pack.id) != pack.size}
             return [f.PackInfo(pack, size, 0) for pack, size in there.items() if pack not in self.packs]
 
-    def adopt(self, packs: Iterable[f.PackInfo]) -> list[tuple[f.PackInfo, RepositoryDamaged]]:
-        """Take in packs by their own footers; return those that cannot be read, and why."""
+    def split_unknown(
+        self, unknown: Iterable[f.PackInfo], condemned: Set[bytes]
+    ) -> tuple[list[f.PackInfo], list[f.PackInfo]]:
+        """Split packs that no segment names into those to adopt, and condemned ones that may be adopted `to_read`.
+
+        A pack that a repair put aside is neither: its good blocks are elsewhere, its bad ones are to be brought again.
+        """
+        unknown = list(unknown)
+        doomed = [pack for pack in unknown if pack.id in condemned]
+        if doomed:
+            aside = {info.name.removeprefix(f.PACKS_ASIDE) for info in self._store.list(f.PACKS_ASIDE)}
+            doomed = [pack for pack in doomed if pack.id.hex() not in aside]
+        return [pack for pack in unknown if pack.id not in condemned], doomed
+
+    def adopt(
+        self, packs: Iterable[f.PackInfo], *, to_read: bool = False
+    ) -> list[tuple[f.PackInfo, RepositoryDamaged]]:
+        """Take in packs by their own footers; return those that cannot be read, and why.
+
+        Args:
+            to_read: Only for reading: no segment will name them.
+        """
         refused: list[tuple[f.PackInfo, RepositoryDamaged]] = []
         for pack in packs:
             try:
@@ -311,8 +331,19 @@ class Index:
             except RepositoryDamaged as error:
                 refused.append((pack, error))
             else:
-                self.add(pack._replace(kind=kind), entries)
+                pack = pack._replace(kind=kind)  # noqa: PLW2901
+                if to_read:
+                    self._add_to_read(pack, entries)
+                else:
+                    self.add(pack, entries)
         return refused
+
+    def _add_to_read(self, pack: f.PackInfo, entries: list[f.Entry]) -> None:
+        records = sorted(f.write_record(entry, pack.id) for entry in entries)
+        with self._lock:
+            self.packs[pack.id] = pack
+            if records:
+                self._runs = [*self._runs, make_run(records, len(records) * RECORD)]
 
     def records(self) -> Iterator[bytes]:
         """Yield every record, run by run; a block that several packs hold comes several times."""

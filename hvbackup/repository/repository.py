@@ -228,7 +228,7 @@ class Repository(Upkeep):
 
     def _unknown_packs(self) -> list[f.PackInfo]:
         """List the packs that no segment names and nobody has condemned."""
-        return [pack for pack in self._index.compare_packs() if pack.id not in self._watch.packs]
+        return self._index.split_unknown(self._index.compare_packs(), self._watch.packs)[0]
 
     def _find_again(self) -> bool:
         """Look for blocks that the index lacks: in newer segments, then in packs that no segment names."""
@@ -236,9 +236,12 @@ class Repository(Upkeep):
             if time.monotonic() - self._searched < SEARCH_SECONDS:
                 return False
             loaded = self._index.load()
-            unknown = self._unknown_packs()
+            unknown = self._index.compare_packs()
             self._searched = time.monotonic()
-            return len(self._index.adopt(unknown)) < len(unknown) or loaded > 0
+            self._watch.look()
+            free, condemned = self._index.split_unknown(unknown, self._watch.packs)
+            refused = [*self._index.adopt(free), *self._index.adopt(condemned, to_read=True)]
+            return len(refused) < len(free) + len(condemned) or loaded > 0
 
     # ------------------------------------------------------------ looking after it
 

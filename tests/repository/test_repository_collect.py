@@ -341,6 +341,22 @@ def test_a_condemned_pack_that_is_needed_again_and_cannot_be_read_whole_is_not_d
         assert [problem.points for problem in repository.check(read_data=True).problems] == [(point,)]
 
 
+def test_needed_blocks_of_condemned_packs_are_found_and_saved_although_the_index_is_lost(world: World) -> None:
+    point = world.back_up(ALPHA, "alpha")
+    saved = world.store.get(f"points/{point}")
+    world.forget(point)
+    world.collect(hours=2)
+    world.store.put(f"points/{point}", saved)
+    world.disks[point] = ALPHA
+    for info in list(world.store.list(f.INDEX)):
+        world.store.delete(info.name)
+
+    world.assert_whole()
+    world.collect(hours=0.5)
+    world.assert_whole()
+    world.assert_clean()
+
+
 def test_marks_of_deleted_points_and_old_notes_of_deletion_are_swept_away(world: World) -> None:
     first, second, third = (world.back_up(disk, "vm") for disk in (ALPHA, BETA, GAMMA))
     with world.machine() as repository:
