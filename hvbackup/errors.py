@@ -5,7 +5,8 @@
     HvBackupError                        exit code
     ├── InvalidRequest                   2   what was asked cannot be meant
     ├── ConfigurationError               5   settings, playbook
-    │   └── SecretUnavailable            5
+    │   ├── SecretUnavailable            5
+    │   └── PlaybookError(place)         5   playbook, inventory or vault
     ├── RemoteError(host, port)          4
     │   ├── HostUnreachable              4
     │   ├── CertificateNotTrusted        4
@@ -34,7 +35,9 @@
     │   ├── ImageDamaged                 1
     │   ├── ImageUnsupported             1
     │   ├── ParentMissing                1
-    │   └── ParentMismatch               1
+    │   ├── ParentMismatch               1
+    │   ├── EntryNotFound                1   no such volume, file or folder in the disk
+    │   └── ReaderDied                   1   the limited process that parses a file system crashed, or hit a limit
     ├── RepositoryError                  1
     │   ├── RepositoryNotFound           1
     │   ├── RepositoryExists             1
@@ -90,6 +93,18 @@ class ConfigurationError(HvBackupError):
 
 class SecretUnavailable(ConfigurationError):
     """A secret could not be had from where the configuration says it is."""
+
+
+class PlaybookError(ConfigurationError):
+    """A playbook, an inventory or a vaulted value cannot be meant as it is written.
+
+    Attributes:
+        place: `file:line:column`, or None where no single place is wrong.
+    """
+
+    def __init__(self, message: str, *, place: str | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+        self.place = place
 
 
 class RemoteError(HvBackupError):
@@ -319,6 +334,14 @@ class ParentMissing(ImageError):
 
 class ParentMismatch(ImageError):
     """The parent of a differencing disk is not the one that it was made from, or has changed since."""
+
+
+class EntryNotFound(ImageError):
+    """There is no such volume in the disk, or no such file or folder in the volume."""
+
+
+class ReaderDied(ImageError):
+    """The limited process that parses a file system crashed, or needed more memory or time than it may have."""
 
 
 class RepositoryError(HvBackupError):

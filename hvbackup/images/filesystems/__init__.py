@@ -1,0 +1,1 @@
+"""File systems inside disks: listed and read without a mount, and never by code that the disk could take over."""
