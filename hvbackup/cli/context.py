@@ -107,7 +107,7 @@ class Invocation:
         return limited(open_store(place, create=create), upload, download, stop=self.cancel)
 
     def _rate(self, key: str) -> int | None:
-        from hvbackup.cli.sizes import byte_rate
+        from hvbackup.jobs.quantities import byte_rate
 
         text = self.settings.get("repository", key)
         try:
@@ -214,7 +214,7 @@ def repository_options(function: CommandT) -> CommandT:
 
 
 def _take_limit(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-    from hvbackup.cli.sizes import byte_rate
+    from hvbackup.jobs.quantities import byte_rate
 
     invocation = context.find_object(Invocation)
     if value is not None and invocation is not None:

@@ -9,8 +9,9 @@ import click
 from hvbackup.cli.context import Invocation, pass_invocation, repository_options
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.progress import ProgressDisplay
-from hvbackup.cli.sizes import size_text, time_span
+from hvbackup.cli.sizes import size_text
 from hvbackup.errors import InvalidRequest
+from hvbackup.jobs.quantities import time_span
 
 
 @click.command()

@@ -9,7 +9,8 @@ import click
 from hvbackup.cli.context import Invocation, pass_invocation, repository_options
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.progress import ProgressDisplay
-from hvbackup.cli.sizes import size_text, time_span
+from hvbackup.cli.sizes import size_text
+from hvbackup.jobs.quantities import time_span
 
 if TYPE_CHECKING:
     from hvbackup.repository.collect import CollectReport

@@ -11,10 +11,10 @@ import click
 
 from hvbackup.cli.context import Invocation, pass_invocation, repository_options
 from hvbackup.cli.interrupt import interruptible
-from hvbackup.cli.local_zone import LocalZone
 from hvbackup.cli.progress import ProgressDisplay
-from hvbackup.cli.sizes import time_span
 from hvbackup.errors import InvalidRequest
+from hvbackup.jobs.local_zone import LocalZone
+from hvbackup.jobs.quantities import time_span
 
 if TYPE_CHECKING:
     from hvbackup.repository.retention import Decision, RetentionPlan, RetentionPolicy

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hvbackup.cli.local_zone import LocalZone
 from hvbackup.cli.repository_prune import month_lines
-from hvbackup.cli.sizes import byte_rate, sparkline, time_span
+from hvbackup.cli.sizes import sparkline
 from hvbackup.errors import InvalidRequest
+from hvbackup.jobs.local_zone import LocalZone
+from hvbackup.jobs.quantities import byte_rate, time_span
 from hvbackup.repository.retention import Decision
 
 
