@@ -1,0 +1,66 @@
+"""What stands for a value that is not there: it travels through a template until somebody needs it.
+
+As in ansible-core 2.19, errors inside a template travel in the same way: `default` replaces either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import StrictUndefined
+from jinja2.exceptions import UndefinedError
+from jinja2.runtime import Undefined
+
+from hvbackup.errors import PlaybookError
+
+
+class Missing(StrictUndefined):
+    """An undefined value. Attributes and items of it are itself; any other use raises `MissingUsed`.
+
+    Attributes:
+        error: The error behind it, if it is known with its place already.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, *args: Any, error: PlaybookError | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, _key: Any) -> Any:
+        return self
+
+
+class MissingUsed(UndefinedError):
+    """A missing value was needed."""
+
+    def __init__(self, missing: Undefined) -> None:
+        super().__init__(sentence(missing))
+        self.missing = missing
+
+
+def sentence(missing: Undefined) -> str:
+    """What is missing, for people."""
+    error = getattr(missing, "error", None)
+    if error is not None:
+        return str(error.message)
+    return str(missing._undefined_message)  # noqa: SLF001 - Jinja has no public name for it
+
+
+def _use(self: Missing, *_args: Any, **_kwargs: Any) -> Any:
+    raise MissingUsed(self)
+
+
+_USES = (
+    *("add", "bool", "call", "complex", "contains", "eq", "float", "floordiv", "format", "ge", "gt", "hash", "int"),
+    *("iter", "le", "len", "lt", "mod", "mul", "ne", "neg", "pos", "pow", "radd", "repr", "rfloordiv", "rmod", "rmul"),
+    *("rpow", "rsub", "rtruediv", "setitem", "str", "sub", "truediv"),
+)
+
+for _name in _USES:
+    setattr(Missing, f"__{_name}__", _use)
