@@ -93,7 +93,11 @@ def read_partitions(disk: Source, *, sector_size: int = 512) -> PartitionTable:
 
 def _is_boot_sector(boot: bytes) -> bool:
     """Whether it is the first sector of a volume, which ends in the same two bytes as a partition table."""
-    return boot[3:11] in (b"NTFS    ", b"EXFAT   ", b"ReFS\0\0\0\0") or boot[82:87] == b"FAT32" or boot[54:57] == b"FAT"
+    return (
+        boot[3:11] in (b"NTFS    ", b"EXFAT   ", b"ReFS\0\0\0\0", b"-FVE-FS-")
+        or boot[82:87] == b"FAT32"
+        or boot[54:57] == b"FAT"
+    )
 
 
 # ---------------------------------------------------------------- GPT
