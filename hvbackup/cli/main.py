@@ -23,6 +23,7 @@ _COMMANDS = {
     "show": ("hvbackup.cli.show:show", "Show what a restore point holds."),
     "verify": ("hvbackup.cli.verify:verify", "Read restore points back and check their disks."),
     "restore": ("hvbackup.cli.restore:restore", "Restore files, here or on a host, without VSS."),
+    "image": ("hvbackup.cli.image:image", "Look into disks: list and get files, check, flatten, serve."),
     "rebuild": ("hvbackup.cli.rebuild:rebuild", "Make a VM out of a restore point."),
     "mount": ("hvbackup.cli.mount:mount", "Mount a VHD of a host read-only."),
     "unmount": ("hvbackup.cli.mount:unmount", "Dismount it."),

@@ -6,6 +6,7 @@ the last one is `{"type":"summary",...}` with the exit code.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -38,7 +39,7 @@ class Output:
         """With `--json`, write one line; else nothing."""
         if self.json:
             fields = content.to_dict() if isinstance(content, Model) else msgspec.to_builtins(content)
-            click.echo(msgspec.json.encode({"type": kind, **fields}).decode())
+            click.echo(_json({"type": kind, **fields}))
 
     def raw(self, content: dict[str, Any]) -> None:
         """Write one line of JSON without a `type`, at once (who started us waits for it)."""
@@ -67,6 +68,13 @@ class Output:
         cells = [[clean(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
         for text in table_lines(columns, cells, width=_width()):
             click.echo(text)
+
+
+def _json(record: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(record).decode()
+    except UnicodeEncodeError:  # a file's name that is no Unicode: JSON can hold its parts as escapes
+        return json.dumps(record, separators=(",", ":"))
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:

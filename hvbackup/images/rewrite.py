@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from uuid import uuid4
 
 from hvbackup.errors import InvalidRequest
 from hvbackup.events import Cancellation, EventSink, Progress, discard
 from hvbackup.images import vhdx_layout as layout
 from hvbackup.images.disk import Kind, VirtualDisk
-from hvbackup.images.source import FileSource
+from hvbackup.images.source import FileSource, Source
 from hvbackup.images.vhdx import Vhdx
 from hvbackup.images.vhdx_layout import MIB
 from hvbackup.images.writer import create_vhdx, new_file, write_sparse
@@ -81,7 +81,7 @@ def _data_pieces(disk: VirtualDisk, block_size: int) -> Iterator[tuple[int, int]
 
 
 def bake_log(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Source,
     target: str | os.PathLike[str],
     *,
     events: EventSink = discard,
@@ -98,10 +98,12 @@ def bake_log(
         Cancelled: Nothing is left behind.
     """
     cancel = cancel or Cancellation()
-    with FileSource(source) as opened:
+    with ExitStack() as files:
+        opened = files.enter_context(FileSource(source)) if isinstance(source, (str, os.PathLike)) else source
         disk = Vhdx(opened)
         if disk.log is None:
-            raise InvalidRequest(f"{Path(source)} has no log to write back", hint="It can be used as it is.")
+            name = source if isinstance(source, (str, os.PathLike)) else "the image"
+            raise InvalidRequest(f"{name} has no log to write back", hint="It can be used as it is.")
         with new_file(target) as file:
             for offset in range(layout.REGION_TABLE_OFFSETS[0], disk.file.size, _PIECE):
                 cancel.check()

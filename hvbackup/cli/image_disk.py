@@ -1,0 +1,144 @@
+"""What the commands of `hvbackup image` share: naming a disk of this machine or of a restore point, and opening it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import click
+
+from hvbackup.cli.context import CommandT, Invocation, repository_options
+from hvbackup.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from hvbackup.jobs.guest_disk import GuestDisk
+    from hvbackup.repository.reader import BlockPointReader
+
+
+class DiskOptions(NamedTuple):
+    """How the user says which disk is meant, besides its name."""
+
+    point: str | None
+    location: str | None
+    passphrase: str | None
+    parents: tuple[str, ...]
+    folders: tuple[str, ...]
+    allow_mismatch: bool
+    raw: bool
+
+
+class Chosen(NamedTuple):
+    """A disk that was opened, and the words of the command line that follow its name."""
+
+    guest: GuestDisk
+    rest: tuple[str, ...]
+    arguments: str
+    """What to type to name the same disk again."""
+
+
+def disk_options(function: CommandT) -> CommandT:
+    """Add `--point`, the options of a repository, and those of chains; the command gets them as `options`."""
+    added = [
+        click.option("--point", metavar="ID", help="A disk of this restore point; `latest:VM` is the newest of a VM."),
+        click.option("--parent", "parents", multiple=True, metavar="FILE",
+                     help="The parent of a differencing disk, else it is looked for; then its parent, and so on."),
+        click.option("--folder", "folders", multiple=True, metavar="FOLDER", help="Look for parents here too."),
+        click.option("--allow-mismatch", is_flag=True,
+                     help="Take a parent whose id does not fit: what is read may be nonsense."),
+        click.option("--raw", is_flag=True, help="Take a file that is neither VHD nor VHDX as a flat disk."),
+    ]  # fmt: skip
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        options = DiskOptions(**{name: kwargs.pop(name) for name in DiskOptions._fields})
+        if options.point is not None and (options.parents or options.folders):
+            raise InvalidRequest("--parent and --folder are for files; with --point the parents are in the point")
+        return function(*args, options=options, **kwargs)
+
+    decorated: Any = repository_options(cast("CommandT", wrapper))
+    for option in reversed(added):
+        decorated = option(decorated)
+    return cast("CommandT", decorated)
+
+
+@contextmanager
+def opened_disk(
+    invocation: Invocation, options: DiskOptions, words: Sequence[str], *, leaf_at_least: bool = False
+) -> Iterator[Chosen]:
+    """Open the disk that the options and the first of the words mean.
+
+    Args:
+        leaf_at_least: Open the leaf alone where its parents are missing or do not fit; `chain.broken` tells.
+
+    Raises:
+        InvalidRequest: No disk is named, or none of the point is meant; the hint names the disks.
+        What `open_local_disk`, `open_point_disk` and the opening of a repository raise.
+    """
+    from hvbackup.jobs.disk_chain import open_local_disk
+    from hvbackup.jobs.guest_disk import GuestDisk
+
+    if options.point is not None:
+        with _disk_of_point(invocation, options, words, leaf_at_least=leaf_at_least) as chosen:
+            yield chosen
+        return
+    if not words:
+        raise InvalidRequest("no disk is named", hint="Name a file, or a restore point with --point.")
+    chain = open_local_disk(
+        words[0],
+        parents=options.parents,
+        folders=options.folders,
+        allow_mismatch=options.allow_mismatch,
+        raw=options.raw,
+        leaf_at_least=leaf_at_least,
+    )
+    with GuestDisk(chain) as guest:
+        yield Chosen(guest, tuple(words[1:]), _quoted(words[0]))
+
+
+@contextmanager
+def _disk_of_point(
+    invocation: Invocation, options: DiskOptions, words: Sequence[str], *, leaf_at_least: bool
+) -> Iterator[Chosen]:
+    from hvbackup.jobs.guest_disk import GuestDisk
+    from hvbackup.jobs.point_disks import find_point, open_point_disk
+
+    with invocation.repository(options.location, options.passphrase) as repository:
+        point = find_point(repository, str(options.point))
+        reader = repository.read(point)
+        name, rest = _split(reader, words)
+        chain = open_point_disk(
+            reader, name, allow_mismatch=options.allow_mismatch, raw=options.raw, leaf_at_least=leaf_at_least
+        )
+        with GuestDisk(chain) as guest:
+            place = f"-r {_quoted(options.location)} " if options.location else ""
+            again = f"{place}--point {point.id}" + (f" {_quoted(name)}" if name else "")
+            yield Chosen(guest, rest, again)
+
+
+def _split(reader: BlockPointReader, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Tell the name of a disk, which may be left out, from the places in it that follow."""
+    from hvbackup.jobs.guest_paths import looks_like_guest_path
+    from hvbackup.jobs.point_disks import choose_disk
+
+    if not words:
+        return None, ()
+    try:
+        choose_disk(reader, words[0])
+    except InvalidRequest:
+        if looks_like_guest_path(words[0]):
+            return None, tuple(words)
+    return words[0], tuple(words[1:])
+
+
+def refuse_rest(rest: Sequence[str]) -> None:
+    """Refuse words behind the disk, for commands that take none."""
+    if rest:
+        raise InvalidRequest(f"{rest[0]!r} is one word too many: the command takes one disk")
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
