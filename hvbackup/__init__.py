@@ -13,6 +13,7 @@ from hvbackup._version import __version__
 if TYPE_CHECKING:
     from hvbackup.errors import HvBackupError
     from hvbackup.events import Cancellation
+    from hvbackup.jobs.guest_disk import browse, browse_point
     from hvbackup.jobs.host import Host, connect, restore_files, verify
     from hvbackup.jobs.import_folder import import_folder
     from hvbackup.jobs.requests import BackupRequest, ImportRequest, MountRequest, RebuildRequest, RestoreRequest
@@ -33,6 +34,8 @@ __all__ = [
     "RestoreRequest",
     "Secret",
     "__version__",
+    "browse",
+    "browse_point",
     "connect",
     "import_folder",
     "read_secret",
@@ -52,6 +55,8 @@ _HOMES = {
     "Repository": "hvbackup.repository.repository",
     "RestoreRequest": "hvbackup.jobs.requests",
     "Secret": "hvbackup.secrets",
+    "browse": "hvbackup.jobs.guest_disk",
+    "browse_point": "hvbackup.jobs.guest_disk",
     "connect": "hvbackup.jobs.host",
     "import_folder": "hvbackup.jobs.import_folder",
     "read_secret": "hvbackup.secrets",

@@ -22,6 +22,8 @@ PUBLIC = [
     "RestoreRequest",
     "Secret",
     "__version__",
+    "browse",
+    "browse_point",
     "connect",
     "import_folder",
     "read_secret",
