@@ -7,16 +7,17 @@ Only `Text` is a template (`hvbackup.playbook.nodes`). There are no lookups, no 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
-from jinja2.runtime import Undefined, missing
+from jinja2.runtime import Undefined
+from jinja2.utils import missing
 
 from hvbackup.errors import HvBackupError, PlaybookError
 from hvbackup.playbook.nodes import EncryptedText, Map, Place, Seq, Text, place_of, place_text
 from hvbackup.playbook.redaction import SecretText
+from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
 from hvbackup.playbook.templating.undefined import Missing, MissingUsed, sentence
@@ -188,7 +189,7 @@ class _Scope:
 
 
 def _missing(error: HvBackupError) -> Missing:
-    return Missing(hint=error.message, error=error)
+    return Missing(hint=error.message, error=_placed(error, None))
 
 
 def _placed(error: HvBackupError, place: Place | None) -> PlaybookError:
@@ -223,12 +224,6 @@ def _template_error(error: TemplateError, text: Text) -> PlaybookError:
     if isinstance(error, TemplateSyntaxError) and place is not None and error.lineno > 1 and "\n" in text:
         message = f"{message} (line {error.lineno} of this text)"
     return PlaybookError(message, place=place_text(place), hint=hint)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """`Did you mean …?` for a misspelt name, or None where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), 1, 0.7)
-    return f"Did you mean {near[0]!r}?" if near else None
 
 
 def _trailing_newlines(text: str) -> int:

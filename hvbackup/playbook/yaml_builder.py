@@ -48,7 +48,8 @@ class Builder:
         return content
 
     def _place(self, event: yaml.Event) -> Place:
-        return Place(self._name, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark: Any = event.start_mark
+        return Place(self._name, mark.line + 1, mark.column + 1)
 
     def _refuse(self, event: yaml.Event, message: str, hint: str | None = None) -> NoReturn:
         raise PlaybookError(message, place=str(self._place(event)), hint=hint)

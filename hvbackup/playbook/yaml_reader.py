@@ -31,10 +31,10 @@ _MARKS = (
 
 
 def read_yaml(path: str | Path, *, vault: Vault | None = None) -> Any:
-    """Return what a YAML (or JSON) file holds: `Map`, `Seq`, `Text`, `EncryptedText`, plain `str` for `!unsafe`,
-    numbers, truth values, dates or None (an empty file).
+    """Return what a YAML (or JSON) file holds.
 
-    A file that is vaulted as a whole is decrypted; its texts are marked secret.
+    That is `Map`, `Seq`, `Text`, `EncryptedText`, plain `str` for `!unsafe`, numbers, truth values, dates, or None for
+    an empty file. A file that is vaulted as a whole is decrypted; its texts are marked secret.
 
     Raises:
         PlaybookError: The file cannot be read, or is no YAML that can be meant; the place is in it.

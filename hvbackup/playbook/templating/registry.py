@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.tests import TESTS as JINJA_TESTS
 
-FILTERS: dict[str, Any] = dict(DEFAULT_FILTERS)
-TESTS: dict[str, Any] = dict(DEFAULT_TESTS)
+FILTERS: dict[str, Any] = dict(JINJA_FILTERS)
+TESTS: dict[str, Any] = dict(JINJA_TESTS)
 GLOBALS: dict[str, Any] = {}
