@@ -1,0 +1,40 @@
+"""Which library reads which file system, in this process.
+
+The parsers are C and a disk is untrusted: programs use `hvbackup.images.filesystems.sandbox`, which calls this in a
+limited process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hvbackup.errors import ImageUnsupported
+from hvbackup.images.filesystems.adapter import Guard, SourceFile
+from hvbackup.images.filesystems.contract import FileSystem
+from hvbackup.images.filesystems.tree import Parser, TreeFileSystem
+from hvbackup.images.source import Source
+
+
+def open_file_system(volume: Source, kind: str) -> FileSystem:
+    """Open the file system of a volume for reading.
+
+    Args:
+        kind: What is in it, as `hvbackup.images.volumes.Volume.kind` says.
+
+    Raises:
+        ImageUnsupported: No library reads this kind.
+        ImageDamaged: It is damaged.
+    """
+    file = SourceFile(volume)
+    guard = Guard(file)
+    with guard(f"the {kind} file system"):
+        parser = _parser(file, kind)
+    return TreeFileSystem(parser, guard)
+
+
+def _parser(file: SourceFile, kind: str) -> Parser[Any]:
+    if kind == "ntfs":
+        from hvbackup.images.filesystems.ntfs import NtfsParser
+
+        return NtfsParser(file)
+    raise ImageUnsupported(f"a file system of the kind {kind} is not read here")
