@@ -1,0 +1,145 @@
+"""Simulated hosts that modules are run against, and a context for each."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from hvbackup import ConnectionOptions, Repository, Secret
+from hvbackup.events import Cancellation, Event
+from hvbackup.playbook.modules.contract import ModuleContext, ModuleReply
+from hvbackup.playbook.modules.registry import run_module
+from hvbackup.simulator.builder import build_host
+from hvbackup.simulator.handlers import handlers
+from hvbackup.simulator.serve import ServeOptions, serve
+from hvbackup.simulator.server import WSManServer
+from hvbackup.simulator.state import HostState
+from hvbackup.simulator.vm_specs import VmSpec
+from hvbackup.simulator.volumes import local_path
+
+PASSWORD = "correct horse battery staple"
+PASSPHRASE = "wal nuss kern"
+WEB01 = "582d7e2e-9d6b-5d60-b72c-3990f340cded"
+TWO_VMS = (VmSpec(key="web01", name="web01"), VmSpec(key="legacy", name="legacy", generation=1, scsi=False))
+
+
+class Site(NamedTuple):
+    """A simulated host that answers over WinRM."""
+
+    server: WSManServer
+    host: HostState
+    ca_file: str
+
+    @property
+    def options(self) -> ConnectionOptions:
+        """How to reach it."""
+        return ConnectionOptions(
+            host="127.0.0.1",
+            port=self.server.port,
+            username="Administrator",
+            password=Secret(PASSWORD),
+            ca_file=self.ca_file,
+        )
+
+    def vm_names(self) -> list[str]:
+        """The VMs that are on the host now."""
+        return sorted(record.vm.name for record in self.host.read().vms)
+
+    def windows_file(self, path: str) -> Path:
+        """The file behind a Windows path of the host."""
+        return local_path(self.host.folder, path)
+
+
+class Runner:
+    """Runs modules on one host, as a task does."""
+
+    def __init__(self, options: ConnectionOptions, name: str = "hv01") -> None:
+        self.options, self.name = options, name
+        self.events: list[Event] = []
+        self.cancel = Cancellation()
+
+    def reply(self, module: str, *, check: bool = False, diff: bool = False, **arguments: Any) -> ModuleReply:
+        """Run `hvbackup.hyperv.MODULE`."""
+        context = ModuleContext(
+            connection=self.options,
+            inventory_hostname=self.name,
+            check=check,
+            diff=diff,
+            events=self.events.append,
+            cancel=self.cancel,
+        )
+        return run_module(f"hvbackup.hyperv.{module}", arguments, context)
+
+    def __call__(self, module: str, *, check: bool = False, diff: bool = False, **arguments: Any) -> dict[str, Any]:
+        """Run it, and return the result of a task that must not fail."""
+        reply = self.reply(module, check=check, diff=diff, **arguments)
+        assert not reply.result.get("failed"), reply.result
+        assert not reply.result.get("unreachable"), reply.result
+        assert 0 == reply.exit_code
+        return reply.result
+
+
+MakeSite = Callable[..., Site]
+MakeRunner = Callable[..., Runner]
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journal for each test alone."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("HVBACKUP_STATE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+    """Make hosts, as many as are needed; they are stopped at the end of the test."""
+    with ExitStack() as stack:
+
+        def make(vms: Sequence[VmSpec] = TWO_VMS, *, name: str = "host") -> Site:
+            host = build_host(tmp_path / name, vms=list(vms))
+            server = stack.enter_context(serve(ServeOptions(password=PASSWORD), handlers=handlers(host))).server
+            assert server.ca_file is not None
+            return Site(server, host, str(server.ca_file))
+
+        yield make
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A host with `web01` (Online) and `legacy` (Offline)."""
+    return make_site()
+
+
+@pytest.fixture
+def runner() -> MakeRunner:
+    """Modules on any host."""
+    return Runner
+
+
+@pytest.fixture
+def run(site: Site) -> Runner:
+    """Modules on that host."""
+    return Runner(site.options)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> dict[str, Any]:
+    """An empty repository without encryption, as arguments."""
+    place = tmp_path / "repository"
+    Repository.init(place, passphrase=None).close()
+    return {"repository": str(place), "passphrase_from": "none"}
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
