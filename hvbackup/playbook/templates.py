@@ -20,7 +20,7 @@ from hvbackup.playbook.redaction import SecretText
 from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
-from hvbackup.playbook.templating.undefined import Missing, MissingUsed, sentence
+from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
 from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, result, seen
 
 __all__ = ["OMIT", "HostVariables", "Templar"]
@@ -138,12 +138,12 @@ class _Scope:
             return missing
         if name in self._under_way:
             chain = " → ".join([*self._under_way[self._under_way.index(name) :], name])
-            return _missing(PlaybookError(f"the variable {name!r} refers to itself ({chain})"))
+            return _failed(PlaybookError(f"the variable {name!r} refers to itself ({chain})"))
         self._under_way.append(name)
         try:
             self._done[name] = value = seen(raw, self)
         except PlaybookError as error:
-            return _missing(error)
+            return _failed(error)
         finally:
             self._under_way.pop()
         return value
@@ -164,7 +164,7 @@ class _Scope:
     def evaluate(self, text: Text, *, expression: bool) -> Any:
         """Return the value of a template or expression; what fails or is undefined as `Missing` with its error."""
         if self._depth >= MAX_DEPTH:
-            return _missing(
+            return _failed(
                 PlaybookError(f"templates refer to each other more than {MAX_DEPTH} deep", place=place_text(text.place))
             )
         self._depth += 1
@@ -173,23 +173,23 @@ class _Scope:
         except MissingUsed as error:
             value = error.missing
         except HvBackupError as error:
-            return _missing(_placed(error, text.place))
+            return _failed(_placed(error, text.place))
         except TemplateError as error:
-            return _missing(_template_error(error, text))
+            return _failed(_template_error(error, text))
         except RecursionError:
-            return _missing(PlaybookError("templates refer to each other too deeply", place=place_text(text.place)))
+            return _failed(PlaybookError("templates refer to each other too deeply", place=place_text(text.place)))
         except Exception as error:  # noqa: BLE001 - expressions run methods of any value: what they raise is theirs
             message = f"the template fails: {type(error).__name__}: {error}"
-            return _missing(PlaybookError(message, place=place_text(text.place)))
+            return _failed(PlaybookError(message, place=place_text(text.place)))
         finally:
             self._depth -= 1
-        if isinstance(value, Undefined) and getattr(value, "error", None) is None:
-            return _missing(_error_of(value, text.place, self.variables))
+        if isinstance(value, Missing):
+            value.error = _error_of(value, text.place, self.variables)
         return value
 
 
-def _missing(error: HvBackupError) -> Missing:
-    return Missing(hint=error.message, error=_placed(error, None))
+def _failed(error: HvBackupError) -> Failed:
+    return Failed(_placed(error, None))
 
 
 def _placed(error: HvBackupError, place: Place | None) -> PlaybookError:

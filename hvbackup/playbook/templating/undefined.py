@@ -1,6 +1,6 @@
 """What stands for a value that is not there: it travels through a template until somebody needs it.
 
-As in ansible-core 2.19, errors inside a template travel in the same way: `default` replaces either.
+As in ansible-core 2.19, an error inside a template travels in the same way (`Failed`); `default` does not replace it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined
 from jinja2.exceptions import UndefinedError
 from jinja2.runtime import Undefined
 
-from hvbackup.errors import PlaybookError
+from hvbackup.errors import HvBackupError
 
 
 class Missing(StrictUndefined):
@@ -23,7 +23,7 @@ class Missing(StrictUndefined):
 
     __slots__ = ("error",)
 
-    def __init__(self, *args: Any, error: PlaybookError | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, error: HvBackupError | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.error = error
 
@@ -34,6 +34,15 @@ class Missing(StrictUndefined):
 
     def __getitem__(self, _key: Any) -> Any:
         return self
+
+
+class Failed(Missing):
+    """What stands for a value whose computation failed."""
+
+    __slots__ = ()
+
+    def __init__(self, error: HvBackupError) -> None:
+        super().__init__(hint=error.message, error=error)
 
 
 class MissingUsed(UndefinedError):
