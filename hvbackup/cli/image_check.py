@@ -35,7 +35,7 @@ def check(invocation: Invocation, disk: tuple[str, ...], options: DiskOptions) -
     links = (chain.broken.message,) if chain.broken else report.link_problems
     forgiven = options.allow_mismatch and not chain.broken
     for name, image in zip(names, report.images, strict=True):
-        output.record("image", {"name": name, **image.to_dict()})
+        output.record("image", {"name": name, "report": image})
         output.line(f"{name}: {'DAMAGED' if image.problems else 'good'}", fg="red" if image.problems else "green")
         for text in image.problems:
             output.line(f"    {text}", fg="red")

@@ -93,7 +93,7 @@ def opened_disk(
         raw=options.raw,
         leaf_at_least=leaf_at_least,
     )
-    with GuestDisk(chain) as guest:
+    with GuestDisk(chain, cancel=invocation.cancel) as guest:
         yield Chosen(guest, tuple(words[1:]), _quoted(words[0]))
 
 
@@ -111,7 +111,7 @@ def _disk_of_point(
         chain = open_point_disk(
             reader, name, allow_mismatch=options.allow_mismatch, raw=options.raw, leaf_at_least=leaf_at_least
         )
-        with GuestDisk(chain) as guest:
+        with GuestDisk(chain, cancel=invocation.cancel) as guest:
             place = f"-r {_quoted(options.location)} " if options.location else ""
             again = f"{place}--point {point.id}" + (f" {_quoted(name)}" if name else "")
             yield Chosen(guest, rest, again)

@@ -57,8 +57,7 @@ def _tell_disk(output: Output, chosen: Chosen, reports: list[ImageReport]) -> No
             "sizeBytes": chain.image.size,
             "sectorSize": chain.image.sector_size,
             "chain": [
-                {"name": name, **(reports[number].to_dict() if reports else {"format": "raw"})}
-                for number, name in enumerate(names)
+                {"name": name, "report": reports[number] if reports else None} for number, name in enumerate(names)
             ],
         },
     )

@@ -43,7 +43,7 @@ def ls(
     Exit status: 0 · 1 damaged, or nothing is there · 2 no such disk · 3 some folders could not be read
     """
     output = invocation.output
-    with opened_disk(invocation, options, disk) as chosen, interruptible(output, invocation.cancel) as cancel:
+    with opened_disk(invocation, options, disk) as chosen, interruptible(output, invocation.cancel):
         guest = chosen.guest
         if not chosen.rest:
             tell_volumes(output, guest.volumes)
@@ -56,9 +56,7 @@ def ls(
             tell_where(output, guest, place)
             lines.whole_paths = recursive or is_pattern(place.path) or len(chosen.rest) > 1
             before = lines.count
-            for found in guest.find(
-                text, inside=True, recursive=recursive, streams=streams, on_error=lines.trouble, cancel=cancel
-            ):
+            for found in guest.find(text, inside=True, recursive=recursive, streams=streams, on_error=lines.trouble):
                 lines.entry(found)
             if lines.count == before and is_pattern(place.path):
                 raise EntryNotFound(f"nothing fits {text!r}", hint=not_looked_into(guest, place))

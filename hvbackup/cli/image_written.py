@@ -31,7 +31,7 @@ def tell_written(output: Output, target: str) -> Iterator[None]:
     if report.problems:
         raise VerificationFailed(f"{target} was written, and is not sound: {report.problems[0]}")
     path = str(Path(target))
-    output.record("written", {"path": path, **report.to_dict()})
+    output.record("written", {"path": path, "report": report})
     output.line(
         f"{path}: a disk of {size_text(report.virtual_size_bytes)} in a file of {size_text(report.file_size_bytes)}",
         fg="green",

@@ -21,6 +21,7 @@ from hvbackup.jobs.guest_paths import GuestPath, compile_pattern, parse_guest_pa
 from hvbackup.jobs.guest_search import OnError, find
 
 if TYPE_CHECKING:
+    from hvbackup.images.filesystems.limits import Limits
     from hvbackup.repository.repository import Repository
 
 
@@ -47,6 +48,7 @@ def browse(
     folders: Sequence[str | os.PathLike[str]] = (),
     allow_mismatch: bool = False,
     raw: bool = False,
+    cancel: Cancellation | None = None,
 ) -> GuestDisk:
     """Open a VHD, VHDX or flat image of this machine to look into it. It is never written to.
 
@@ -55,12 +57,14 @@ def browse(
         folders: Where to look for parents, besides where their child says and the child's own folder.
         allow_mismatch: Take parents that are not proven to be the right ones: what is read may be nonsense.
         raw: Take a file without the signature of a VHD or VHDX as a flat disk.
+        cancel: Stops whatever is done with the disk.
 
     Raises:
         InvalidRequest: There is no such file.
         ImageError: It is damaged, of a kind that is not read, or lacks a parent.
     """
-    return GuestDisk(open_local_disk(path, parents=parents, folders=folders, allow_mismatch=allow_mismatch, raw=raw))
+    chain = open_local_disk(path, parents=parents, folders=folders, allow_mismatch=allow_mismatch, raw=raw)
+    return GuestDisk(chain, cancel=cancel)
 
 
 def browse_point(
@@ -70,12 +74,14 @@ def browse_point(
     *,
     allow_mismatch: bool = False,
     raw: bool = False,
+    cancel: Cancellation | None = None,
 ) -> GuestDisk:
     """Open a disk inside a restore point to look into it. Only what is looked at is read; nothing is restored.
 
     Args:
         point: Id of the point, the beginning of it, or `latest:VM`.
         disk: Name of the disk in the point, or the end of it; not needed where there is only one.
+        allow_mismatch, raw, cancel: As for `browse`.
 
     Raises:
         PointNotFound: No point is meant, or several.
@@ -86,7 +92,7 @@ def browse_point(
     from hvbackup.jobs.point_disks import find_point, open_point_disk
 
     reader = repository.read(find_point(repository, point))
-    return GuestDisk(open_point_disk(reader, disk, allow_mismatch=allow_mismatch, raw=raw))
+    return GuestDisk(open_point_disk(reader, disk, allow_mismatch=allow_mismatch, raw=raw), cancel=cancel)
 
 
 class GuestDisk:
@@ -94,10 +100,14 @@ class GuestDisk:
 
     Attributes:
         chain: The disk with the files that it is kept in.
+
+    Args:
+        cancel: Stops whatever is done with it.
     """
 
-    def __init__(self, chain: DiskChain) -> None:
+    def __init__(self, chain: DiskChain, *, cancel: Cancellation | None = None) -> None:
         self.chain = chain
+        self._cancel = cancel
         self._opened = ExitStack()
         self._kept: dict[str, FileSystem] = {}
 
@@ -159,11 +169,12 @@ class GuestDisk:
             f"{self.name} has no volume whose files can be read", hint="; ".join(reasons) or "It holds no volumes."
         )
 
-    def files(self, volume: str | None = None) -> FileSystem:
+    def files(self, volume: str | None = None, *, limits: Limits | None = None) -> FileSystem:
         """Open the file system of a volume; use it in `with`. A limited process of its own parses it.
 
         Args:
             volume: Its name; not needed where only one can be read.
+            limits: What that process may use: memory, time.
 
         Raises:
             What `volume` raises, and ImageDamaged when the file system is damaged.
@@ -172,7 +183,7 @@ class GuestDisk:
 
         chosen = self.volume(volume)
         _, source = open_volume(self.image, chosen.name, sector_size=self.image.sector_size)
-        return open_in_sandbox(source, chosen.kind)
+        return open_in_sandbox(source, chosen.kind, limits=limits, cancel=self._cancel)
 
     def place(self, text: str) -> GuestPath:
         """Read `VOLUME:/PATH`; see `hvbackup.jobs.guest_paths.parse_guest_path`."""
@@ -190,7 +201,6 @@ class GuestDisk:
         recursive: bool = False,
         streams: bool = False,
         on_error: OnError | None = None,
-        cancel: Cancellation | None = None,
     ) -> Iterator[Found]:
         """Yield the files and folders that `VOLUME:/PATH` means, while they are being read.
 
@@ -219,7 +229,7 @@ class GuestDisk:
                 recursive=recursive,
                 streams=streams,
                 on_error=on_error,
-                cancel=cancel,
+                cancel=self._cancel,
             )
             try:
                 for entry in found:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hvbackup.errors import EntryNotFound, ImageDamaged, ImageError, ReaderDied
+from hvbackup.errors import EntryNotFound, ImageDamaged, ImageError
 from hvbackup.events import Cancellation
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
 from hvbackup.jobs.guest_paths import Part, Pattern
@@ -106,8 +106,6 @@ def _walk(
 def _entries(files: FileSystem, path: str, streams: bool, on_error: OnError | None) -> Iterator[Entry]:
     try:
         yield from files.entries(path, streams=streams)
-    except ReaderDied:
-        raise  # the rest of the volume cannot be read either
     except ImageError as error:
         if on_error is None:
             raise
