@@ -37,4 +37,12 @@ def _parser(file: SourceFile, kind: str) -> Parser[Any]:
         from hvbackup.images.filesystems.ntfs import NtfsParser
 
         return NtfsParser(file)
+    if kind in ("ext2", "ext3", "ext4"):
+        from hvbackup.images.filesystems.ext import open_ext
+
+        return open_ext(file, kind)
+    if kind == "xfs":
+        from hvbackup.images.filesystems.xfs import open_xfs
+
+        return open_xfs(file, kind)
     raise ImageUnsupported(f"a file system of the kind {kind} is not read here")

@@ -104,8 +104,8 @@ class NtfsParser:
         """Whether it has an index and is no link."""
         if not node.has_directory_entries_index():
             return False
-        flags = node.get_file_attribute_flags() or 0
-        return not (flags & 0x400 and _facts(node).tag in reparse.LINKS)
+        is_tagged = bool((node.get_file_attribute_flags() or 0) & 0x400)
+        return not is_tagged or _facts(node).tag not in reparse.LINKS
 
     def fold(self, name: str) -> str:
         """Upper case by the table of the volume."""
