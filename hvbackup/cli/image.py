@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": ("hvbackup.cli.image_check:check", "Check the structure of a disk and its chain."),
     "flatten": ("hvbackup.cli.image_flatten:flatten", "Make one VHDX of a disk with all that it lies on."),
     "bake-log": ("hvbackup.cli.image_bake_log:bake_log", "Copy a VHDX with its log written back."),
+    "config": ("hvbackup.cli.image_config:config", "Show the configuration of a VM from its files."),
 }
 
 _EPILOG = """\b
