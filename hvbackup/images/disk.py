@@ -42,8 +42,8 @@ class VirtualDisk(Source, Protocol):
     def sector_size(self) -> int:
         """Bytes of a logical sector."""
 
-    def extents(self) -> Iterator[Extent]:
-        """The allocation map: stretches in order, without gaps, from 0 to `size`; DATA or ZERO.
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """The allocation map: stretches in order, without gaps, from `start` to `end` or `size`; DATA or ZERO.
 
         PARENT appears only where a differencing disk was opened without its parent.
         """
@@ -66,10 +66,11 @@ class RawDisk:
         """The bytes at `offset`."""
         return self.source.read_at(offset, size)
 
-    def extents(self) -> Iterator[Extent]:
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """One stretch: a flat file has no map."""
-        if self.size:
-            yield Extent(0, self.size, Kind.DATA)
+        end = self.size if end is None else min(end, self.size)
+        if start < end:
+            yield Extent(start, end - start, Kind.DATA)
 
 
 def merge(extents: Iterable[Extent]) -> Iterator[Extent]:
@@ -123,17 +124,18 @@ def _from_parent(parent: Source | None, extent: Extent) -> bytes:
     return data if len(data) == extent.length else data + bytes(extent.length - len(data))
 
 
-def resolve_parent(extents: Iterable[Extent], parent: VirtualDisk | None) -> Iterator[Extent]:
-    """Make the map of a disk from that of its file: what is the PARENT's is as the parent says."""
-    return merge(_resolved(extents, parent) if parent else (extent._replace(file_offset=None) for extent in extents))
+def resolve_parent(extents: Iterable[Extent], parent: VirtualDisk | None, start: int = 0) -> Iterator[Extent]:
+    """Make the map of a disk, from `start` on, from that of its file: what is the PARENT's is as the parent says."""
+    own = (extent._replace(file_offset=None) for extent in extents)
+    return merge(_resolved(own, parent, start) if parent else own)
 
 
-def _resolved(extents: Iterable[Extent], parent: VirtualDisk) -> Iterator[Extent]:
-    below = parent.extents()
+def _resolved(extents: Iterable[Extent], parent: VirtualDisk, start: int) -> Iterator[Extent]:
+    below = parent.extents(start)
     current = next(below, None)
     for extent in extents:
         if extent.kind is not Kind.PARENT:
-            yield extent._replace(file_offset=None)
+            yield extent
             continue
         at = extent.offset
         while at < extent.end:

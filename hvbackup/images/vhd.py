@@ -97,9 +97,10 @@ class Vhd:
                 return read_exactly(self.source, start, end - offset, "a block of the disk")
         return read_extents(self._own_extents(offset, end), self.source, self.parent)
 
-    def extents(self) -> Iterator[Extent]:
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """The allocation map; see `VirtualDisk.extents`."""
-        return resolve_parent(self._own_extents(0, self.size), self.parent)
+        end = self.size if end is None else min(end, self.size)
+        return resolve_parent(self._own_extents(start, end), self.parent, start)
 
     def block_places(self) -> Iterator[tuple[int, int]]:
         """The blocks that are present, ascending: number, and where in the file its sector bitmap begins."""

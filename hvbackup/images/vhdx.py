@@ -98,9 +98,10 @@ class Vhdx:
                 return read_exactly(self.file, _place(entry) + within, end - offset, "a block of the disk")
         return read_extents(self._own_extents(offset, end), self.file, self.parent)
 
-    def extents(self) -> Iterator[Extent]:
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """The allocation map; see `VirtualDisk.extents`."""
-        return resolve_parent(self._own_extents(0, self.size), self.parent)
+        end = self.size if end is None else min(end, self.size)
+        return resolve_parent(self._own_extents(start, end), self.parent, start)
 
     def bat_pages(self) -> Iterator[tuple[int, array[int]]]:
         """The block allocation table, in pieces: index of the first entry, entries. Pieces of zeros are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hvbackup.errors import ImageDamaged, ParentMismatch, ParentMissing
 from hvbackup.images.chain import Image, open_chain, open_disk
-from hvbackup.images.disk import Kind
+from hvbackup.images.disk import Extent, Kind
 from hvbackup.images.source import BytesSource
 from hvbackup.images.vhd_writer import VhdParent, create_vhd
 from hvbackup.images.vhdx import Vhdx
@@ -126,6 +126,12 @@ def rooted(layer: Layer, number: int, block_size: int) -> bytes:
     return bytes(data)
 
 
+def _clipped(extents: Iterable[Extent], start: int, end: int) -> list[tuple[object, ...]]:
+    """The part of a map between two places."""
+    clipped = ((max(start, each.offset), min(end, each.end), each.kind) for each in extents)
+    return [(first, last - first, kind, None) for first, last, kind in clipped if first < last]
+
+
 def _hold(build: Build, folder: Path, chain: list[list[Write]], wanted: list[tuple[int, int]]) -> None:
     model = bytearray(DISK_SIZE)
     for write in (write for layer in chain for write in layer):
@@ -145,6 +151,9 @@ def _hold(build: Build, folder: Path, chain: list[list[Write]], wanted: list[tup
         else:
             assert image.read_at(extent.offset, extent.length) == model[extent.offset : extent.end]
     assert end == DISK_SIZE
+    for offset, size in wanted:
+        part = _clipped(image.extents(), offset, min(offset + size, DISK_SIZE))
+        assert [tuple(extent) for extent in image.extents(offset, offset + size)] == part
 
 
 KINDS = [
