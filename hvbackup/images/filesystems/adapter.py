@@ -26,8 +26,13 @@ class SourceFile:
         self._small = ReadAhead(source, piece=_PIECE_BYTES, keep=_KEPT_PIECES)
         self._at = 0
 
-    def get_size(self) -> int:
+    @property
+    def size(self) -> int:
         """Length in bytes."""
+        return self._source.size
+
+    def get_size(self) -> int:
+        """Length in bytes, as libyal asks for it."""
         return self._source.size
 
     def tell(self) -> int:

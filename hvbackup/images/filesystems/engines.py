@@ -45,4 +45,12 @@ def _parser(file: SourceFile, kind: str) -> Parser[Any]:
         from hvbackup.images.filesystems.xfs import open_xfs
 
         return open_xfs(file, kind)
+    if kind in ("fat12", "fat16", "fat32"):
+        from hvbackup.images.filesystems.fat import open_fat
+
+        return open_fat(file, kind)
+    if kind == "exfat":
+        from hvbackup.images.filesystems.exfat import open_exfat
+
+        return open_exfat(file)
     raise ImageUnsupported(f"a file system of the kind {kind} is not read here")

@@ -86,7 +86,8 @@ class NtfsParser:
 
     @staticmethod
     def _is_own(node: Any) -> bool:
-        return node.get_file_reference() & _MFT_NUMBER < _FIRST_FILE
+        number: int = node.get_file_reference() & _MFT_NUMBER
+        return number < _FIRST_FILE
 
     def key(self, node: Any) -> int:
         """MFT number and sequence number."""
