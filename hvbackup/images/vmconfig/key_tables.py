@@ -6,7 +6,8 @@ high byte: bit 0 the value lies in a file object, bit 1 seen on texts of `.VMRS`
 u16 and u32 index of the parent's table and offset of the parent in it (0: the root), u32 CRC, u32 order of insertion,
 u8 length of the name with its NUL; the name; the value. Texts and bytes begin with their u32 length. A node's value is
 12 bytes whose meaning is not needed. The CRC is over the entry up to the end of its value, without what follows it
-(verified on all 679 entries of the files named in `container.py`); free entries have none.
+(verified on all 679 entries of the files named in `container.py`). Free entries have none: the ten that were seen have
+no parent, no name and a CRC of 0, so that an entry in use that a wrong bit has made free is told from them.
 
 A value in a file object is a u32 size and a u64 offset instead. No file at hand has one: that its CRC covers these 12
 bytes is a guess, so that a wrong one leaves this value unread and not the file damaged. Nothing is known to protect the
@@ -113,7 +114,10 @@ class _Reader:
             entry = raw[at : at + size]
             if size < _ENTRY.size or len(entry) < size:
                 raise _damaged("the size of an entry", key)
-            if kind & 0xFF != _FREE:
+            if kind & 0xFF == _FREE:
+                if parent_table or parent_offset or stored or name_size:
+                    raise _damaged("an entry that is marked as free", key)
+            else:
                 name, value = self._name_and_value(key, entry, kind, stored, name_size)
                 yield _Entry(key, (parent_table, parent_offset), order, name, value)
             at += size
