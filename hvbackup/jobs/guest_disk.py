@@ -16,9 +16,10 @@ from hvbackup.images.disk import VirtualDisk
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
 from hvbackup.images.source import Source
 from hvbackup.images.volumes import DiskLayout, Volume, open_volume, read_layout
+from hvbackup.images.walk import Unreadable
 from hvbackup.jobs.disk_chain import DiskChain, open_local_disk
-from hvbackup.jobs.guest_paths import GuestPath, compile_pattern, parse_guest_path, split_stream, volumes_text
-from hvbackup.jobs.guest_search import OnError, find
+from hvbackup.jobs.guest_paths import GuestPath, parse_guest_path, split_stream, volumes_text
+from hvbackup.jobs.guest_search import find
 
 if TYPE_CHECKING:
     from hvbackup.images.filesystems.limits import Limits
@@ -200,7 +201,7 @@ class GuestDisk:
         inside: bool = False,
         recursive: bool = False,
         streams: bool = False,
-        on_error: OnError | None = None,
+        on_error: Unreadable | None = None,
     ) -> Iterator[Found]:
         """Yield the files and folders that `VOLUME:/PATH` means, while they are being read.
 
@@ -224,7 +225,7 @@ class GuestDisk:
         for volume in self.volumes_of(place):
             found = find(
                 self._files_kept(volume.name),
-                compile_pattern(place.path, volume.kind),
+                place.path,
                 inside=inside,
                 recursive=recursive,
                 streams=streams,
@@ -256,7 +257,7 @@ class GuestDisk:
         for volume in self.volumes_of(place):
             path, stream = split_stream(place.path, volume.kind)
             try:
-                entries = find(self._files_kept(volume.name), compile_pattern(path, volume.kind))
+                entries = find(self._files_kept(volume.name), path)
                 hits += [(Found(volume.name, entry), stream) for entry in islice(entries, _MOST_NAMED)]
             except EntryNotFound as error:
                 missing = error

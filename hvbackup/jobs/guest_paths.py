@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from hvbackup.errors import EntryNotFound, InvalidRequest
 from hvbackup.images.volumes import Volume
-
-#: File systems that do not tell upper from lower case, and whose names never hold a backslash.
-WINDOWS_KINDS = frozenset({"ntfs", "fat12", "fat16", "fat32", "exfat"})
 
 _VOLUME_AND_PATH = re.compile(r"(?P<volume>[^:\\*?]+):(?P<path>[/\\].*)?", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]")
@@ -85,38 +82,6 @@ def split_stream(path: str, kind: str) -> tuple[str, str | None]:
     return folder + slash + name, stream or None
 
 
-#: One part of a path, matched against names; None stands for `**`: any number of folders, none too.
-Part: TypeAlias = re.Pattern[str] | None
-
-
-class Pattern(NamedTuple):
-    """A path to look for.
-
-    Attributes:
-        base: The folder that holds everything that can fit: the path up to its first pattern.
-        parts: What follows; empty when the path has no pattern.
-    """
-
-    base: str
-    parts: tuple[Part, ...]
-
-
 def is_pattern(text: str) -> bool:
     """Whether a path, or a part of it, may mean several files."""
     return "*" in text or "?" in text
-
-
-def compile_pattern(path: str, kind: str) -> Pattern:
-    """Prepare a path for a file system of this kind, by its rule of case."""
-    if kind in WINDOWS_KINDS:
-        path = path.replace("\\", "/")
-    names = [name for name in path.split("/") if name]
-    first = next((at for at, name in enumerate(names) if is_pattern(name)), len(names))
-    flags = re.DOTALL | (re.IGNORECASE if kind in WINDOWS_KINDS else 0)
-    return Pattern("/" + "/".join(names[:first]), tuple(_part(name, flags) for name in names[first:]))
-
-
-def _part(name: str, flags: int) -> Part:
-    if name == "**":
-        return None
-    return re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."), flags)
