@@ -51,7 +51,7 @@ def read_xml(source: Source) -> Tree:
     try:
         parser.Parse(text.encode("utf-8"), True)
     except expat.ExpatError as error:
-        raise damaged(f"line {error.lineno}, column {error.offset}: {expat.ErrorString(error.code)}") from None
+        raise damaged(f"line {error.lineno}, column {error.offset + 1}: {expat.ErrorString(error.code)}") from None
     return builder.root
 
 
