@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from hvbackup.images.ntfs_record import attributes
 from hvbackup.images.source import Source
 
 #: Kind -> place and length of a label that lies in the first sectors, ended by zeros.
@@ -15,6 +16,7 @@ _PLACES = {
     "swap": (1024 + 28, 16),
     "btrfs": (65536 + 0x12B, 256),
 }
+_VOLUME_NAME = 0x60
 _ROOT_BYTES = 64 * 1024
 _FAT_VOLUME_LABEL = 0x08
 _FAT_LONG_NAME = 0x0F
@@ -45,19 +47,10 @@ def _ntfs_label(volume: Source, head: bytes) -> str:
     if not sector or not 256 <= record <= 65536:
         return ""
     place = mft * sector * per_cluster + 3 * record
-    raw = bytearray(volume.read_at(place, record)) if place < volume.size else bytearray()
-    if len(raw) != record or raw[:4] != b"FILE":
-        return ""
-    _undo_fixups(raw, sector)
-    at = struct.unpack_from("<H", raw, 20)[0]
-    while at + 24 <= len(raw):
-        kind, length = struct.unpack_from("<II", raw, at)
-        if kind == 0xFFFFFFFF or length < 24:
-            break
-        if kind == 0x60 and not raw[at + 8]:
-            size, place = struct.unpack_from("<IH", raw, at + 16)
-            return bytes(raw[at + place : at + place + min(size, 256)]).decode("utf-16-le", "replace")
-        at += length
+    raw = volume.read_at(place, record) if place < volume.size else b""
+    for attribute in attributes(raw):
+        if attribute.kind == _VOLUME_NAME and attribute.value is not None:
+            return attribute.value.decode("utf-16-le", "replace")
     return ""
 
 
@@ -69,15 +62,6 @@ def _ntfs_geometry(head: bytes) -> tuple[int, int, int, int]:
         per_cluster = 1 << (256 - per_cluster)
     size = 1 << -record if record < 0 else record * sector * per_cluster
     return sector, per_cluster, mft, size
-
-
-def _undo_fixups(raw: bytearray, sector: int) -> None:
-    """Put back the last two bytes of each sector, which the update sequence stands in for."""
-    at, count = struct.unpack_from("<HH", raw, 4)
-    for number in range(1, count):
-        end, saved = number * min(sector, 512), at + 2 * number
-        if end <= len(raw) and saved + 2 <= len(raw):
-            raw[end - 2 : end] = raw[saved : saved + 2]
 
 
 def _exfat_label(volume: Source, head: bytes) -> str:

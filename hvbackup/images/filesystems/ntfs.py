@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pyfsntfs
 
-from hvbackup.errors import ImageDamaged, ImageUnsupported
-from hvbackup.images.filesystems import reparse
+from hvbackup.errors import ImageDamaged
+from hvbackup.images.filesystems import reparse, wof
 from hvbackup.images.filesystems.adapter import Contents, Guard, SourceFile, shortened
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystemInfo, Stream
 from hvbackup.images.filesystems.tree import Child
@@ -24,7 +24,6 @@ _STANDARD_INFORMATION, _FILE_NAME, _VOLUME_INFORMATION, _DATA = 0x10, 0x30, 0x70
 _REPARSE_POINT, _LOGGED_STREAM = 0xC0, 0x100
 _DOS_NAME = 2
 _SPARSE_EXTENT = 1
-_WOF_STREAM = "WofCompressedData"
 _FLAGS = {
     0x1: "read_only",
     0x2: "hidden",
@@ -173,25 +172,18 @@ class NtfsParser:
             if data is None:
                 raise ImageDamaged(f"the stream `{stream}` of {entry.path} is named, and not there")
             return Contents(data.get_size(), _reader(data), guard, f"the stream `{stream}` of {entry.path}")
-        read = _reader(node)
         if "wof" in entry.attributes:
-            read = _wof_reader(node, entry.path)
-        return Contents(entry.size_bytes, read, guard, entry.path)
+            return wof.open_compressed(node, self._record(entry.id), entry.path, guard)
+        return Contents(entry.size_bytes, _reader(node), guard, entry.path)
+
+    def _record(self, number: int) -> bytes:
+        size = self._volume.get_mft_entry_size()
+        record: bytes = self._volume.get_file_entry(0).read_buffer_at_offset(size, number * size)
+        return record
 
 
 def _reader(data: Any) -> Any:
     return lambda offset, size: data.read_buffer_at_offset(size, offset)
-
-
-def _wof_reader(node: Any, path: str) -> Any:
-    def read(offset: int, size: int) -> bytes:
-        try:
-            data: bytes = node.read_buffer_at_offset(size, offset)
-        except OSError as error:
-            raise ImageUnsupported(f"{path} cannot be read: {reparse.WOF_FAILED} ({shortened(error)})") from error
-        return data
-
-    return read
 
 
 def _facts(node: Any) -> _Facts:
@@ -235,7 +227,7 @@ def _unreadable(kind: EntryKind, facts: _Facts, size: int, extents: list[tuple[i
     if facts.tag is None:
         return None
     if facts.tag == reparse.WOF:
-        return None if _WOF_STREAM in facts.streams else reparse.WIMBOOT
+        return None if wof.STREAM in facts.streams else reparse.WIMBOOT
     # with a tag of a program that is not known, contents count only if all of them are in the volume
     holes = any(flags & _SPARSE_EXTENT for _, _, flags in extents)
     here = size and not holes and not facts.flags & _NOT_HERE and not reparse.is_elsewhere(facts.tag)
@@ -257,7 +249,7 @@ def _streams(node: Any, facts: _Facts) -> tuple[Stream, ...]:
     """Named streams that can be read; that of WOF is not one that Windows shows."""
     if not facts.streams or facts.has_efs or facts.flags & 0x4000:
         return ()
-    hidden = _WOF_STREAM if facts.tag == reparse.WOF else None
+    hidden = wof.STREAM if facts.tag == reparse.WOF else None
     found: list[Stream] = []
     for number in range(node.get_number_of_alternate_data_streams()):
         data = node.get_alternate_data_stream(number)
