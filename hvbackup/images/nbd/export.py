@@ -1,0 +1,94 @@
+"""What a server offers: a disk and its volumes, by name, with what is known of their holes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from hvbackup.errors import ImageError
+from hvbackup.images.disk import Extent, Kind, merge
+from hvbackup.images.source import Source
+from hvbackup.images.volumes import Volume, Window, open_volume, read_layout
+
+#: The name under which a disk is offered, besides the empty name, which stands for "the default" in NBD.
+DISK = "disk"
+
+
+@runtime_checkable
+class _Mapped(Protocol):
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]: ...
+
+
+class Export(NamedTuple):
+    """Bytes that are offered under a name; `description` is for people."""
+
+    source: Source
+    description: str = ""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.source.size
+
+    def extents(self, start: int, end: int) -> Iterator[Extent]:
+        """What is known of a stretch: DATA, ZERO, or PARENT where a parent is missing; in order, without gaps."""
+        return merge(_extents(self.source, start, end))
+
+
+class Exports(NamedTuple):
+    """What a disk can be offered as.
+
+    Attributes:
+        by_name: `disk` and the empty name for the disk, `1` and `GROUP/NAME` and so on for its volumes.
+        notes: What is not offered, and why.
+    """
+
+    by_name: dict[str, Export]
+    notes: tuple[str, ...] = ()
+
+
+def exports_of(
+    disk: Source, *, sector_size: int = 512, companions: Sequence[Source] = (), volumes: bool = True
+) -> Exports:
+    """Return a disk and its volumes as exports. A disk whose volumes cannot be told is offered alone.
+
+    Args:
+        sector_size: Bytes of a logical sector of the disk.
+        companions: Other disks of the same VM, on which parts of logical volumes may lie.
+        volumes: Look for volumes at all.
+    """
+    whole = Export(disk, "the whole disk")
+    by_name = {"": whole, DISK: whole}
+    if not volumes:
+        return Exports(by_name)
+    notes: list[str] = []
+    try:
+        layout = read_layout(disk, sector_size=sector_size, companions=companions)
+    except ImageError as error:
+        return Exports(by_name, (f"only the whole disk is offered: {error.message}",))
+    for volume in layout.volumes:
+        try:
+            _, source = open_volume(disk, volume.name, sector_size=sector_size, companions=companions)
+        except ImageError as error:
+            notes.append(error.message)
+        else:
+            by_name[volume.name] = Export(source, _description(volume))
+    return Exports(by_name, tuple(notes))
+
+
+def _description(volume: Volume) -> str:
+    return f"{volume.kind}, {volume.label}" if volume.label else volume.kind
+
+
+def _extents(source: Source, start: int, end: int) -> Iterator[Extent]:
+    """The map of a disk, or of a part of one; what has no map is DATA."""
+    if isinstance(source, Window):
+        known = max(start, min(end, source.source.size - source.offset))
+        for extent in _extents(source.source, source.offset + start, source.offset + known):
+            yield extent._replace(offset=extent.offset - source.offset)
+        start = known
+    elif isinstance(source, _Mapped):
+        yield from source.extents(start, end)
+        return
+    if start < end:
+        yield Extent(start, end - start, Kind.DATA)
