@@ -12,6 +12,8 @@ import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import msgspec
+
 from hvbackup.errors import HvBackupError
 from hvbackup.events import EventSink, Note, discard
 from hvbackup.jobs.journal import AbandonedRun, SideEffect, abandoned_runs, run_is_alive, workstation
@@ -32,6 +34,7 @@ class FoundLeftover(Model, frozen=True, kw_only=True):
     Attributes:
         owner: `this machine`, the name of another machine, or `unknown`.
         alive: True when its run is at work, False when not, None when nobody here can know.
+        due: Whether it is to be removed, by what was asked for.
     """
 
     scratch: str
@@ -39,6 +42,7 @@ class FoundLeftover(Model, frozen=True, kw_only=True):
     owner: str
     created_at: str
     alive: bool | None
+    due: bool = False
     removed: bool = False
     error: str | None = None
 
@@ -108,7 +112,8 @@ def clean_host(
     found = []
     for leftover in transport.call(GetLeftover()).data.leftovers:
         each = _describe(leftover, folder)
-        if not dry_run and _may_go(each, run_id, older_than, facts.time):
+        each = msgspec.structs.replace(each, due=_may_go(each, run_id, older_than, facts.time))
+        if each.due and not dry_run:
             each = _remove(transport, facts, each)
             if each.error:
                 problems.append(each.error)
@@ -182,8 +187,6 @@ def _moment(text: str) -> datetime | None:
 
 
 def _remove(transport: Transport, facts: HostFacts, found: FoundLeftover) -> FoundLeftover:
-    import msgspec
-
     try:
         remove_leftover(transport, facts, found.scratch)
     except HvBackupError as error:

@@ -17,6 +17,18 @@ def mount_disk(transport: Transport, request: MountRequest) -> DiskMounted:
         InvalidRequest: The path is no full Windows path, or the disk belongs to a VM of the host.
         FileMissing, DiskMountFailed, RemoteError: As the host says.
     """
+    require_mountable(transport, request)
+    return transport.call(
+        MountDisk(path=request.path, drive_letters=request.drive_letters, access_root=request.access_root)
+    ).data
+
+
+def require_mountable(transport: Transport, request: MountRequest) -> None:
+    """Raise when a disk must not be mounted; touches nothing.
+
+    Raises:
+        InvalidRequest: See `mount_disk`.
+    """
     _require_absolute(request.path)
     if request.access_root is not None:
         _require_absolute(request.access_root)
@@ -26,9 +38,6 @@ def mount_disk(transport: Transport, request: MountRequest) -> DiskMounted:
             f"{request.path} is attached to the VM {owner.name!r}",
             hint="Restore the disk to another folder first (hvbackup restore), and mount that.",
         )
-    return transport.call(
-        MountDisk(path=request.path, drive_letters=request.drive_letters, access_root=request.access_root)
-    ).data
 
 
 def unmount_disk(transport: Transport, path: str, *, access_root: str | None = None) -> DiskDismounted:

@@ -78,7 +78,7 @@ def plan_rebuild(transport: Transport, facts: HostFacts, reader: PointReader, re
         switch=request.switch,
         drop_saved_state=request.drop_saved_state,
     )
-    home = ntpath.join(request.path, _folder_name(choice.name)) if request.path else None
+    home = home_folder(request.path, choice.name) if request.path else None
     places = places_for(point, lambda name, source: below_folder(home, name) if home else source)
     if choice.by == "new":
         # New-VM writes a configuration of its own: that of the point, with its saved state, would only lie about.
@@ -273,9 +273,11 @@ def _destroys(choice: RebuildChoice, files: tuple[StagedFile, ...]) -> tuple[str
     return tuple(gone)
 
 
-def _folder_name(name: str) -> str:
+def home_folder(path: str, name: str) -> str:
+    """Return the folder below `path` into which all files of a rebuilt VM go."""
     # What Windows does not take in a file name; the VM's own name stays as it is.
-    return "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).rstrip(". ") or "vm"
+    folder = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).rstrip(". ") or "vm"
+    return ntpath.join(path, folder)
 
 
 def _recorded_home(reader: PointReader, inventory: VmInventory) -> str:

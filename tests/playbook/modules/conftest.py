@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import ntpath
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,11 +13,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hvbackup import ConnectionOptions, Repository, Secret
+from hvbackup import BackupRequest, ConnectionOptions, Host, Repository, Secret
 from hvbackup.events import Cancellation, Event
 from hvbackup.playbook.modules.contract import ModuleContext, ModuleReply
 from hvbackup.playbook.modules.registry import run_module
-from hvbackup.simulator.builder import build_host
+from hvbackup.remote.connect import open_transport
+from hvbackup.simulator.builder import build_host, copy_host
 from hvbackup.simulator.handlers import handlers
 from hvbackup.simulator.serve import ServeOptions, serve
 from hvbackup.simulator.server import WSManServer
@@ -96,13 +100,31 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[HostState, Path, Path]:
+    """A host with `web01` (Online) and `legacy` (Offline), an empty repository, and one with a point of `web01`."""
+    folder = tmp_path_factory.mktemp("prepared")
+    host = build_host(folder / "host", vms=list(TWO_VMS))
+    for name in ("empty", "filled"):
+        Repository.init(folder / name, passphrase=None).close()
+    with (
+        serve(ServeOptions(password=PASSWORD), handlers=handlers(host)) as serving,
+        Repository.open(folder / "filled", passphrase=None) as repository,
+    ):
+        site = Site(serving.server, host, str(serving.server.ca_file))
+        with Host(open_transport(site.options), state_folder=folder / "state") as connected:
+            connected.backup(repository, BackupRequest(include=("web01",)))
+    return host, folder / "empty", folder / "filled"
+
+
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+def make_site(tmp_path: Path, prepared: tuple[HostState, Path, Path]) -> Iterator[MakeSite]:
     """Make hosts, as many as are needed; they are stopped at the end of the test."""
     with ExitStack() as stack:
 
-        def make(vms: Sequence[VmSpec] = TWO_VMS, *, name: str = "host") -> Site:
-            host = build_host(tmp_path / name, vms=list(vms))
+        def make(vms: Sequence[VmSpec] = (), *, name: str = "host") -> Site:
+            folder = tmp_path / name
+            host = build_host(folder, vms=list(vms)) if vms else copy_host(prepared[0], folder)
             server = stack.enter_context(serve(ServeOptions(password=PASSWORD), handlers=handlers(host))).server
             assert server.ca_file is not None
             return Site(server, host, str(server.ca_file))
@@ -129,11 +151,31 @@ def run(site: Site) -> Runner:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> dict[str, Any]:
+def repository(tmp_path: Path, prepared: tuple[HostState, Path, Path]) -> dict[str, Any]:
     """An empty repository without encryption, as arguments."""
-    place = tmp_path / "repository"
-    Repository.init(place, passphrase=None).close()
+    place = shutil.copytree(prepared[1], tmp_path / "repository")
     return {"repository": str(place), "passphrase_from": "none"}
+
+
+@pytest.fixture
+def backed_up(tmp_path: Path, prepared: tuple[HostState, Path, Path]) -> dict[str, Any]:
+    """A repository with a point of `web01`, as arguments."""
+    place = shutil.copytree(prepared[2], tmp_path / "repository")
+    return {"repository": str(place), "passphrase_from": "none"}
+
+
+@pytest.fixture
+def leave_behind(site: Site) -> Callable[[dict[str, Any]], str]:
+    """Puts a scratch folder with a marker on the host, as a run does that then dies; gives its Windows path."""
+
+    def leave(marker: dict[str, Any]) -> str:
+        path = ntpath.join(site.host.read().machine.scratch_root, marker["runId"])
+        folder = site.windows_file(path)
+        folder.mkdir(parents=True)
+        (folder / "hvbackup.json").write_text(json.dumps(marker), encoding="utf-8")
+        return path
+
+    return leave
 
 
 @pytest.fixture
