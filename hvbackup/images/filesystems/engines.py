@@ -15,11 +15,12 @@ from hvbackup.images.filesystems.tree import Parser, TreeFileSystem
 from hvbackup.images.source import Source
 
 
-def open_file_system(volume: Source, kind: str) -> FileSystem:
+def open_file_system(volume: Source, kind: str, *, engine: str | None = None) -> FileSystem:
     """Open the file system of a volume for reading.
 
     Args:
         kind: What is in it, as `hvbackup.images.volumes.Volume.kind` says.
+        engine: `tsk` to take The Sleuth Kit, as a witness; None for the one that is best for the kind.
 
     Raises:
         ImageUnsupported: No library reads this kind.
@@ -28,7 +29,7 @@ def open_file_system(volume: Source, kind: str) -> FileSystem:
     file = SourceFile(volume)
     guard = Guard(file)
     with guard(f"the {kind} file system"):
-        parser = _parser(file, kind)
+        parser = _second_parser(file, kind) if engine == "tsk" else _parser(file, kind)
     return TreeFileSystem(parser, guard)
 
 
@@ -54,3 +55,11 @@ def _parser(file: SourceFile, kind: str) -> Parser[Any]:
 
         return open_exfat(file)
     raise ImageUnsupported(f"a file system of the kind {kind} is not read here")
+
+
+def _second_parser(file: SourceFile, kind: str) -> Parser[Any]:
+    from hvbackup.images.filesystems.tsk import KINDS, TskParser
+
+    if kind not in KINDS:
+        raise ImageUnsupported(f"a file system of the kind {kind} is not read by The Sleuth Kit")
+    return TskParser(file, kind)

@@ -128,7 +128,7 @@ class _Decoder:
 
     def _copy_block(self, size: int) -> None:
         self._fill(1)
-        # what is left of the word in use is skipped, a whole one if it is just beginning; later ones were held too early
+        # the rest of the word in use is skipped, all of it where it just begins; later ones were held too early
         self._at -= 2 * ((self._count - 1) // 16)
         self._held = self._count = 0
         self._recent = list(struct.unpack_from("<III", self._data, self._at))
