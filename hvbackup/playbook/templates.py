@@ -21,7 +21,7 @@ from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
 from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
-from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, result, seen
+from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, rendered_key, result, seen
 
 __all__ = ["OMIT", "HostVariables", "Templar"]
 
@@ -92,13 +92,19 @@ class Templar:
             )
         return value
 
+    def _key(self, key: Any, scope: _Scope) -> Any:
+        try:
+            return rendered_key(key, scope)
+        except MissingUsed as error:
+            raise _error_of(error.missing, place_of(key), scope.variables) from None
+
     def _finish(self, value: Any, scope: _Scope) -> Any:
         if isinstance(value, (Map, dict)):
             rendered = {}
             for key, item in value.items():
                 finished = self._finish(item, scope)
                 if finished is not OMIT:
-                    rendered[str(key) if isinstance(key, str) else key] = finished
+                    rendered[self._key(key, scope)] = finished
             return rendered
         if isinstance(value, (Seq, list, tuple)):
             return [each for each in (self._finish(item, scope) for item in value) if each is not OMIT]
@@ -200,9 +206,8 @@ def _placed(error: HvBackupError, place: Place | None) -> PlaybookError:
 
 
 def _error_of(absent: Undefined, place: Place | None, variables: Mapping[str, Any]) -> PlaybookError:
-    known = getattr(absent, "error", None)
-    if known is not None:
-        return _placed(known, place)
+    if isinstance(absent, Missing) and absent.error is not None:
+        return _placed(absent.error, place)
     name = getattr(absent, "_undefined_name", None)
     hint = None
     if isinstance(name, str) and getattr(absent, "_undefined_obj", missing) is missing:

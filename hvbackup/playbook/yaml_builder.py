@@ -117,7 +117,7 @@ class Builder:
     def _key(self, event: Any, depth: int) -> Any:
         key = self._node(event, depth + 1)
         if isinstance(key, str):
-            return str(key)
+            return key if isinstance(key, Text) and "{{" in key else str(key)
         if key is None or isinstance(key, (bool, int, float, dt.date)):
             return key
         return self._refuse(event, "a key is a text or a number", 'Quote it: a value that is a template is "{{ … }}".')

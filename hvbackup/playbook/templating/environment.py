@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
 from jinja2 import nodes, pass_context
@@ -201,4 +201,6 @@ class Environment(SandboxedEnvironment):
         value = super().call(
             __context, __obj, *map(plain, args), **{name: plain(item) for name, item in kwargs.items()}
         )
-        return list(value) if isinstance(value, Iterator) else value
+        if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView)):
+            return list(value)
+        return value

@@ -255,7 +255,6 @@ def _lists(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
 
 
 DATA_FILTERS: dict[str, Any] = {
-    "ternary": ternary,
     "flatten": flatten,
     "combine": combine,
     "dict2items": dict2items,

@@ -54,7 +54,8 @@ def to_yaml(value: Any, default_flow_style: bool | None = None, **options: Any) 
     known = ("indent", "width", "sort_keys", "explicit_start", "explicit_end", "line_break", "default_style")
     layout = {key: options[key] for key in known if key in options}
     text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, default_flow_style=default_flow_style, **layout)
-    return str(text)
+    # PyYAML without libyaml marks the end of a document that is a single text.
+    return str(text).removesuffix("...\n") if not layout.get("explicit_end") else str(text)
 
 
 def to_nice_yaml(value: Any, indent: int = 4, default_flow_style: bool = False, **options: Any) -> str:

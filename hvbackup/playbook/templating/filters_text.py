@@ -126,10 +126,8 @@ def human_to_bytes(size: Any, default_unit: str | None = None, isbits: bool = Fa
         return round(float(found[1]))
     letter = unit[0].upper()
     short, long = ("b", "bit") if isbits else ("B", "byte")
-    known = unit in (letter, letter.lower(), letter + short, letter.lower() + short) or unit.lower() in (
-        *(_NAMES.get(letter, "") + long + ending for ending in ("", "s")),
-    )
-    if letter not in _UNITS or not known or (letter == "B" and len(unit) == 2):
+    name = _NAMES.get(letter, "") + long
+    if letter not in _UNITS or (len(unit) > 1 and unit != letter + short and unit.lower() != name):
         raise PlaybookError(f"human_to_bytes does not know the unit {unit!r}")
     return round(float(found[1]) * _UNITS[letter])
 

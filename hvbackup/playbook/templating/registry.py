@@ -7,7 +7,7 @@ from typing import Any
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.tests import TESTS as JINJA_TESTS
 
-from hvbackup.playbook.templating.filters_data import DATA_FILTERS, default, extract, mandatory
+from hvbackup.playbook.templating.filters_data import DATA_FILTERS, default, extract, mandatory, ternary
 from hvbackup.playbook.templating.filters_format import FORMAT_FILTERS, now
 from hvbackup.playbook.templating.filters_text import TEXT_FILTERS, type_debug
 from hvbackup.playbook.templating.plugins import as_filter, as_test
@@ -18,6 +18,7 @@ _TAKE_MISSING: dict[str, Any] = {
     "default": default,
     "d": default,
     "mandatory": mandatory,
+    "ternary": ternary,
     "type_debug": type_debug,
 }
 #: They take items one by one, so that one undefined item does not spoil the others.
@@ -30,7 +31,7 @@ def _filters() -> dict[str, Any]:
     known = {name: function for name, function in JINJA_FILTERS.items() if name not in _LEFT_OUT}
     known |= {**TEXT_FILTERS, **DATA_FILTERS, **FORMAT_FILTERS}
     wrapped = {
-        name: as_filter(name, function, takes_missing=name == "ternary", takes_lazy=name in _TAKE_LAZY)
+        name: as_filter(name, function, takes_missing=False, takes_lazy=name in _TAKE_LAZY)
         for name, function in known.items()
     }
     wrapped["extract"] = as_filter("extract", extract, takes_missing=False, takes_lazy=True)

@@ -55,9 +55,8 @@ class MissingUsed(UndefinedError):
 
 def sentence(missing: Undefined) -> str:
     """What is missing, for people."""
-    error = getattr(missing, "error", None)
-    if error is not None:
-        return str(error.message)
+    if isinstance(missing, Missing) and missing.error is not None:
+        return missing.error.message
     return str(missing._undefined_message)  # noqa: SLF001 - Jinja has no public name for it
 
 

@@ -1,0 +1,596 @@
+"""The same templates and conditions here and under ansible-core: the same values, and errors for the same ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hvbackup.errors import PlaybookError
+from hvbackup.playbook.nodes import Text
+from hvbackup.playbook.templates import OMIT, Templar
+from hvbackup.playbook.yaml_reader import read_yaml_text
+
+VARIABLES = r"""
+one: 1
+zero: 0
+half: 0.5
+yes_text: "yes"
+no_text: "no"
+true_value: true
+nothing: null
+empty: ""
+name: "2024"
+exponent: "1e5"
+listed: "[1, 2]"
+mapping_text: "{'a': 1}"
+word: Straße
+lines: |
+  first
+  second
+alias: "{{ one }}"
+alias_of_alias: "{{ alias }}"
+name_alias: "{{ name }}"
+joined: "{{ name }}-{{ one }}"
+numbers: [3, 1, 2]
+words: [beta, Alpha, gamma, alpha]
+mixed: [1, "1", 1.0, true, null]
+nested: [[1, [2, 3]], [4, null]]
+templated_list: ["{{ one }}", "{{ name }}", "x{{ one }}"]
+hosts_map:
+  hv01: {memory: 4, tags: [a, b]}
+  hv02: {memory: 8, tags: [c]}
+vms:
+  - {name: web, gen: 2, state: running, disks: [a.vhdx, b.vhdx]}
+  - {name: db, gen: 1, state: "off", disks: []}
+  - {name: "{{ name }}", gen: 2, state: running}
+partly: {good: 1, bad: "{{ nowhere }}", "{{ one }}": kept}
+self_a: "{{ self_b }}"
+self_b: "{{ self_a }}"
+broken: "{{ 1 + 'a' }}"
+undefined_alias: "{{ nowhere }}"
+condition_text: "one == 1"
+block: |
+  {{ one }}
+keeps_newline: |
+  x{{ one }}
+path: /srv/backup/vm.tar.gz
+windows: 'C:\ClusterStorage\Volume1\vm.vhdx'
+result_ok: {changed: true, failed: false, rc: 0, stdout: out}
+result_loop: {results: [{changed: false}, {changed: true}]}
+result_skipped: {skipped: true, changed: false}
+result_bad: {failed: true, msg: no}
+unsafe_text: !unsafe "{{ one }}"
+day: 2024-05-06
+omitting: {gone: "{{ omit }}", kept: 1, list: [1, "{{ omit }}"]}
+"""
+
+TEMPLATES = r"""
+plain text
+{{ one }}
+{{ name }}
+{{ name_alias }}
+{{ exponent }}
+{{ listed }}
+{{ mapping_text }}
+{{ name }}{{ name }}
+{{ one }}{{ one }}
+{{ nothing }}
+{{ nothing }}{{ nothing }}
+a{{ nothing }}
+{{ empty }}
+{{ empty }}{{ nothing }}
+{{ true_value }}
+{{ true_value }}!
+{{ half }}
+{{ [1, 2] }}
+x{{ [1, 'a', none, true] }}
+x{{ {'a': [1, 2.5]} }}
+{{ {'a': one, 'b': name} }}
+{{ alias_of_alias }}
+{{ joined }}
+{{ templated_list }}
+{{ templated_list[1] }}
+{{ templated_list | join(',') }}
+{{ vms[2].name }}
+{{ vms | map(attribute='name') | list }}
+{{ vms | map(attribute='name') }}
+{{ vms | selectattr('gen', 'equalto', 2) | map(attribute='name') | join(',') }}
+{{ vms | rejectattr('state', 'eq', 'off') | list | length }}
+{{ vms | selectattr('disks', 'defined') | map(attribute='disks') | flatten }}
+{{ vms | map(attribute='disks', default=[]) | list }}
+{{ vms | map(attribute='disks') | list }}
+{{ vms | sum(attribute='gen') }}
+{{ vms | groupby('gen') }}
+{{ vms | items2dict(key_name='name', value_name='gen') }}
+{{ hosts_map | dict2items }}
+{{ hosts_map | dict2items | items2dict }}
+{{ hosts_map.hv01.memory }}
+{{ hosts_map['hv02']['tags'][0] }}
+{{ hosts_map.keys() | list }}
+{{ hosts_map.values() | map(attribute='memory') | sum }}
+{{ hosts_map.items() | list }}
+{{ hosts_map.get('hv09', 'none') }}
+{{ hosts_map.get('hv01').memory + 1 }}
+{{ partly.good }}
+{{ partly }}
+{{ partly.bad }}
+{{ partly.bad | default('d') }}
+{{ partly.missing | default('d') }}
+{{ partly | length }}
+{{ partly.keys() | list }}
+{{ nowhere }}
+{{ nowhere | default('x') }}
+{{ nowhere.deeper.still | default('x') }}
+{{ nowhere['deeper'] | d(3) }}
+{{ undefined_alias | default('x') }}
+{{ undefined_alias is defined }}
+{{ broken | default('x') }}
+{{ broken is defined }}
+{{ broken }}
+{{ self_a }}
+{{ self_a | default('x') }}
+{{ empty | default('x') }}
+{{ empty | default('x', true) }}
+{{ zero | default(5, true) }}
+{{ nothing | default('x') }}
+{{ nothing | default('x', true) }}
+{{ unsafe_text }}
+{{ unsafe_text }}x
+{{ '{{ one }}' }}
+{{ block }}
+{{ keeps_newline }}
+{{ lines }}
+{{ lines.splitlines() }}
+{{ lines | trim }}
+{% if one %}yes{% else %}no{% endif %}
+{% if zero %}yes{% endif %}
+{% for n in numbers %}{{ n }},{% endfor %}
+{% for n in numbers %}{{ n }}{% endfor %}
+{% for n in [7] %}{{ n }}{% endfor %}
+{% for n in numbers if n > 1 %}{{ loop.index }}:{{ n }};{% endfor %}
+{% set q = 5 %}{{ q }}
+{% set q = [] %}{% for n in numbers %}{% set _ = q.append(n * 2) %}{% endfor %}{{ q }}
+{% macro m(a, b=2) %}{{ a }}-{{ b }}{% endmacro %}{{ m(1) }}
+{# comment #}
+{# comment #}{{ one }}
+{{ one }} {# c #}
+{{ 7 // 2 }}
+{{ 7 / 2 }}
+{{ 2 ** 10 }}
+{{ 7 % 3 }}
+{{ -one }}
+{{ 'a' ~ one ~ none }}
+{{ 'ab' * 3 }}
+{{ [1] + [2] }}
+{{ numbers + [9] }}
+{{ [9] + numbers }}
+{{ numbers == [3, 1, 2] }}
+{{ hosts_map == {} }}
+{{ one == true }}
+{{ 1 < 2 < 3 }}
+{{ 'a' in words }}
+{{ 'beta' in words and not zero }}
+{{ one and name }}
+{{ zero or name }}
+{{ (1, 2) }}
+{{ range(3) }}
+{{ range(3) | list }}
+{{ numbers[::-1] }}
+{{ numbers[1:] }}
+{{ name[1:3] }}
+{{ name.startswith('20') }}
+{{ word | upper }}
+{{ word | length }}
+{{ words | sort }}
+{{ words | sort(case_sensitive=true) }}
+{{ words | unique }}
+{{ words | unique(case_sensitive=true) }}
+{{ mixed | unique }}
+{{ numbers | sort(reverse=true) | first }}
+{{ numbers | last }}
+{{ numbers | min }}
+{{ numbers | max }}
+{{ words | map('upper') | list }}
+{{ words | map('regex_replace', 'a', 'b') | list }}
+{{ words | select('match', '[ab]') | list }}
+{{ words | reject('search', 'mm') | list }}
+{{ numbers | map('string') | join('+') }}
+{{ numbers | batch(2) | list }}
+{{ numbers | reverse | list }}
+{{ [1, 2, 3] | union([3, 4]) | sort }}
+{{ [1, 2, 3] | intersect([3, 2]) | sort }}
+{{ [1, 2, 3] | difference([2]) | sort }}
+{{ [1, 2] | symmetric_difference([2, 3]) | sort }}
+{{ [[1], [2], [1]] | unique }}
+{{ [[1], [2]] | union([[2], [3]]) }}
+{{ nested | flatten }}
+{{ nested | flatten(levels=1) }}
+{{ [1, none, 'None'] | flatten }}
+{{ [1, none] | flatten(skip_nulls=false) }}
+{{ [1, 2] | zip(['a', 'b']) | list }}
+{{ [1, 2] | zip(['a', 'b']) | map('join', '=') | list }}
+{{ [1, 2, 3] | zip_longest(['a'], fillvalue='-') | list }}
+{{ [1, 2] | product(['a', 'b']) | list }}
+{{ [1, 2, 3] | combinations(2) | list }}
+{{ [1, 2] | permutations | list }}
+{{ {'a': 1} | combine({'b': 2}) }}
+{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}) }}
+{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true) }}
+{{ {'a': [1]} | combine({'a': [2]}, list_merge='append') }}
+{{ {'a': [1, 2]} | combine({'a': [2]}, list_merge='append_rp') }}
+{{ {'a': [1, 2]} | combine({'a': [2]}, list_merge='prepend') }}
+{{ {'a': [1, 2]} | combine({'a': [2]}, list_merge='prepend_rp') }}
+{{ {'a': [1, 2]} | combine({'a': [2]}, list_merge='keep') }}
+{{ {'a': {'x': [1]}} | combine({'a': {'x': [2]}}, recursive=true, list_merge='append') }}
+{{ [{'a': 1}, {'b': 2}] | combine }}
+{{ {'a': 1} | combine('x') }}
+{{ {'b': 1, 'a': 2} | dictsort }}
+{{ vms | subelements('disks', skip_missing=true) | map('last') | list }}
+{{ vms | subelements('disks') }}
+{{ vms | rekey_on_member('name') | list }}
+{{ ['hv01', 'hv02'] | map('extract', hosts_map, 'memory') | list }}
+{{ ['hv01', 'hv02'] | map('extract', hosts_map, ['tags', 0]) | list }}
+{{ yes_text | bool }}
+{{ no_text | bool }}
+{{ 'nonsense' | bool }}
+{{ 1 | bool }}
+{{ 'TRUE' | bool }}
+{{ '42' | int }}
+{{ 'x' | int }}
+{{ 'x' | int(7) }}
+{{ '0x1f' | int(base=16) }}
+{{ '1.5' | float }}
+{{ 1.7 | int }}
+{{ 42 | string }}
+{{ none | string }}
+{{ [1] | string }}
+{{ 3.14159 | round(2) }}
+{{ 2.5 | round | int }}
+{{ -3 | abs }}
+{{ one | ternary('yes', 'no') }}
+{{ none | ternary('y', 'n', 'null') }}
+{{ nowhere | ternary('y', 'n') }}
+{{ one | mandatory }}
+{{ nowhere | mandatory }}
+{{ {'b': 1, 'a': [true, none]} | to_json }}
+{{ {'b': 1, 'a': [true, none]} | to_nice_json }}
+{{ word | to_json }}
+{{ word | to_json(ensure_ascii=false) }}
+{{ vms[0] | to_json(sort_keys=true) }}
+{{ '{"a": [1, 2.5, null]}' | from_json }}
+{{ '{bad' | from_json }}
+{{ '{bad' | from_json | default('x') }}
+{{ {'b': 1, 'a': [true, none, 'x', 'yes', '12']} | to_yaml }}
+{{ {'b': 1, 'a': [true, none, 'x', 'yes', '12']} | to_nice_yaml }}
+{{ vms | to_nice_yaml(indent=2) }}
+{{ [name, one] | to_yaml }}
+{{ word | to_yaml }}
+{{ 'a: [1, yes, "2"]' | from_yaml }}
+{{ '- a' | from_yaml }}
+{{ 'a: [' | from_yaml }}
+{{ day }}
+{{ day | string }}
+{{ day | to_json }}
+{{ path | basename }}
+{{ path | dirname }}
+{{ path | splitext }}
+{{ 'a//b/../c' | normpath }}
+{{ ['/a', 'b', 'c'] | path_join }}
+{{ ['/a/b/c', '/a/b/d'] | commonpath }}
+{{ windows }}
+{{ windows | win_basename }}
+{{ windows | win_dirname }}
+{{ windows | win_splitdrive }}
+{{ windows | win_splitdrive | first }}
+{{ 'C:\new\table' }}
+{{ 'a\tb' }}
+{{ "x\\y" }}
+{{ windows | replace('\\', '/') }}
+{{ windows | replace('\', '/') }}
+{{ windows | regex_replace('^(.*)\\\\(.*)$', '\\2') }}
+{{ windows.split('\\') }}
+{{ 'a,b,c' | split(',') }}
+{{ 'a b' | split }}
+{{ 'a,b,c' | split(',', 1) }}
+{{ 'foo=1' | regex_search('(\\w+)=(\\d+)', '\\1', '\\2') }}
+{{ 'foo=1' | regex_search('(?P<k>\\w+)=', '\\g<k>') }}
+{{ 'foo' | regex_search('x') }}
+{{ 'foo' | regex_search('O+', ignorecase=true) }}
+{{ 'a1b22' | regex_findall('[0-9]+') }}
+{{ 'a1b22' | regex_replace('[0-9]+', '#') }}
+{{ 'a1b22' | regex_replace('([0-9]+)', '<\\1>') }}
+{{ 'aaa' | regex_replace('a', 'b', count=1) }}
+{{ 'a.b*c' | regex_escape }}
+{{ 'a.b*c' | regex_escape('posix_basic') }}
+{{ 12 | regex_replace('1', 'x') }}
+{{ 'häß' | b64encode }}
+{{ 'aMOkw58=' | b64decode }}
+{{ '???' | b64encode(urlsafe=true) }}
+{{ 'x' | hash('sha256') }}
+{{ 'x' | hash('nonsense') }}
+{{ 'x' | md5 }}
+{{ 'x' | sha1 }}
+{{ 'x' | checksum }}
+{{ 'x' | to_uuid }}
+{{ "it's" | quote }}
+{{ none | quote }}
+{{ 1536 | human_readable }}
+{{ 1536 | human_readable(unit='B') }}
+{{ 10737418240 | human_readable }}
+{{ 5 | human_readable }}
+{{ 1536 | human_readable(isbits=true) }}
+{{ 10737418240 | human_readable(unit='M') }}
+{{ '10' | human_to_bytes }}
+{{ '1.5 GB' | human_to_bytes }}
+{{ '10M' | human_to_bytes }}
+{{ '10 Kb' | human_to_bytes(isbits=true) }}
+{{ '10 Kb' | human_to_bytes }}
+{{ '10 kilobytes' | human_to_bytes }}
+{{ '10 XX' | human_to_bytes }}
+{{ '5' | human_to_bytes(default_unit='K') }}
+{{ '1B' | human_to_bytes }}
+{{ ('2024-05-06 10:00:00' | to_datetime).strftime('%d.%m.%Y') }}
+{{ (('2024-05-06 10:00:00' | to_datetime) - ('2024-05-05 09:00:00' | to_datetime)).total_seconds() }}
+{{ ('2024-05-06' | to_datetime('%Y-%m-%d')).year }}
+{{ '%Y-%m-%d %H:%M' | strftime(0, utc=true) }}
+{{ '%Y' | strftime(86400 * 366, true) }}
+{{ 'a b' | urlencode }}
+{{ 'hello world' | title }}
+{{ 'hello' | capitalize }}
+{{ 'x' | center(5) }}
+{{ 'abc' | truncate(2, true, '') }}
+{{ 'a b c' | wordcount }}
+{{ '%s-%03d' | format('a', 7) }}
+{{ '{}-{:>4}'.format('a', 7) }}
+{{ '%05.1f' % 3.14159 }}
+{{ 'a\nb' | indent(2) }}
+{{ [1, 2, 3] | random(seed='x') }}
+{{ 100 | random(seed='hv01') }}
+{{ [1, 2, 3, 4] | shuffle(seed='x') }}
+{{ 8 | log(2) }}
+{{ 2 | pow(3) }}
+{{ 27 | root(3) }}
+{{ 16 | root }}
+{{ one | type_debug }}
+{{ name | type_debug }}
+{{ hosts_map | type_debug }}
+{{ numbers | type_debug }}
+{{ nothing | type_debug }}
+{{ omit }}
+a{{ omit }}b
+{{ [1, omit, 2] }}
+{{ omitting }}
+{{ {'a': omit, 'b': 1} }}
+{{ lookup }}
+{{ one.__class__ }}
+{{ one.bit_length() }}
+{{ name.__class__.__mro__ }}
+{{ ''.join(['a', 'b']) }}
+{{ dict(a=1, b=one) }}
+{{ dict([['a', 1]]) }}
+{{ undef() | default('u') }}
+{{ one | nofilter }}
+{{ one is notest }}
+{{ one + 'a' }}
+{{ numbers | join(', ') }}
+{{ 'abc' | list }}
+{{ 1 if true_value else 2 }}
+{{ 1 if zero }}
+{{ words | first | upper }}
+{{ [] | first }}
+{{ [] | first | default('none') }}
+{{ [] | max }}
+{{ {'a': {'b': 1}}.a.b }}
+{{ numbers.0 }}
+{{ numbers.9 | default('none') }}
+{{ numbers[9] }}
+{{ 'x' is string }}
+{{ hosts_map is mapping }}
+{{ numbers is sequence }}
+{{ name is number }}
+{{ one is defined and nowhere is undefined }}
+{{ true and 'x' }}
+{{ not 'x' }}
+{{ ['b', 'a'] | sort | to_json }}
+{{ {'a': 1}.items() }}
+{{ {1: 'a'} }}
+{{ [[1, 2], [3, 4]] | map('first') | list }}
+{{ [{'a': 1}, {}] | map(attribute='a', default=0) | list }}
+{{ [1, 2, 3, 4] | select('even') | list }}
+{{ [0, 1, '', 'a'] | select | list }}
+{{ [1, [2]] is contains(1) }}
+{{ 'ab' | map('upper') | list }}
+{{ {'a': 2, 'b': 1} | dictsort(by='value') }}
+{{ words | join }}
+{{ 'x' ~ undefined_alias }}
+{{ (one | string) ~ '0' | int }}
+{{ 1 | ansible.builtin.bool }}
+{{ 'x' is ansible.builtin.match('x') }}
+{{ true_value | ternary(one, nowhere) }}
+{{ [nowhere, 1] }}
+{{ {'a': nowhere} }}
+{{ [nowhere | default(omit), 1] }}
+{{
+  {{ one
+{{ one }
+{% if %}
+{% endfor %}
+}}
+{{ one }}}
+{ { one } }
+"""
+
+CONDITIONS = r"""
+true_value
+one
+one == 1
+one | bool
+name
+name == '2024'
+name == 2024
+alias == 1
+nothing
+nothing is none
+nowhere
+nowhere is defined
+nowhere is undefined
+nowhere is not defined or nowhere
+not nowhere
+undefined_alias is defined
+broken is defined
+self_a is defined
+numbers
+numbers | length > 2
+'beta' in words
+'beta' not in words
+true
+false
+True
+yes
+"'x'"
+1
+0 == 0
+one == 1 and name is string
+one == 1 or nowhere
+one == 2 and nowhere
+result_ok is changed
+result_ok is succeeded
+result_ok is failed
+result_bad is failed
+result_bad is success
+result_loop is changed
+result_skipped is skipped
+result_skipped is not skipped
+result_ok is reachable
+one is failed
+'1.10' is version('1.9', '>')
+'1.10' is version('1.9', '<')
+'1.2.3' is version('1.2.3', 'eq')
+'10.0.20348' is version('10.0.17763', 'ge')
+'1.2' is version('1.2.0', 'eq')
+'1.2' is version('1.2.0', 'eq', strict=true)
+'1.2.3-rc1' is version('1.2.3', 'lt', version_type='semver')
+'1.2.3-alpha.1' is version('1.2.3-alpha.beta', '<', version_type='semantic')
+'1.2' is version('1.2.3', 'lt', version_type='semver')
+'1.a' is version('1.1', 'lt')
+'1.2' is version('1.2', 'nonsense')
+'' is version('1', 'eq')
+'abc' is match('b')
+'abc' is match('a')
+'abc' is search('b')
+'ABC' is search('b', ignorecase=true)
+'abc' is regex('^a.c$')
+[1, 2] is subset([1, 2, 3])
+[1, 2] is superset([1])
+[1, 2] is contains(1)
+'no' is truthy
+'no' is truthy(convert_bool=true)
+'no' is falsy(convert_bool=true)
+'' is falsy
+[true, 1] is all
+[false, 0] is any
+vms | selectattr('name', 'eq', 'web') | list
+vms | selectattr('name', 'eq', 'web') | list | length == 1
+hosts_map.hv01.memory > 2
+hosts_map['hv09'] is defined
+hosts_map.hv09.memory is defined
+windows is match('C:\\\\Cluster')
+windows is search('\\\\Volume1\\\\')
+'a\tb' == "a	b"
+1 < one < 3
+one in [1, 2]
+(one == 1
+one ==
+one one
+one = 1
+empty
+empty == ''
+not empty
+zero
+zero == false
+1 == 1.0
+'a' < 'b'
+'a' < 1
+none
+none is none
+omit is defined
+name is number
+name | int > 2000
+(name | int) is number
+half is float
+one is integer
+word is string
+word is lower
+word | lower is lower
+numbers is iterable
+hosts_map is mapping
+5 is divisibleby(5)
+4 is even
+nowhere.deep is defined
+partly.bad is defined
+partly.good is defined
+unsafe_text == '{' ~ '{ one }' ~ '}'
+yes_text | bool
+no_text | bool
+condition_text
+true_value is true
+one is true
+true_value is boolean
+name is nofilter
+name | nofilter
+[] is sameas([])
+result_ok.rc == 0
+result_ok.missing == 0
+result_ok.missing | default(0) == 0
+result_bad.msg
+"""
+
+#: What is meant to be different, with the reason: see docs/playbooks.md.
+DIFFERENT = {
+    "{{ lookup }}": "there are no lookups",
+    "{{ undef() | default('u') }}": "there is no undef()",
+}
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _ours(compute: Callable[[Text, Any], Any], source: str, variables: Any) -> list[Any]:
+    try:
+        value = compute(Text(source), variables)
+    except PlaybookError:
+        return ["error"]
+    return ["omitted"] if value is OMIT else ["value", json.loads(json.dumps(value, default=dt.date.isoformat))]
+
+
+def _compare(sources: list[str], ours: list[Any], theirs: list[Any]) -> None:
+    wrong = [
+        f"{source!r}: here {here}, Ansible {there}"
+        for source, here, there in zip(sources, ours, theirs, strict=True)
+        if json.dumps(here) != json.dumps(there) and source not in DIFFERENT
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(scope="module")
+def variables() -> Any:
+    return read_yaml_text(VARIABLES, "variables.yml")
+
+
+def test_templates_give_what_they_give_under_ansible(ansible_values: Callable[..., list[Any]], variables: Any) -> None:
+    sources = _lines(TEMPLATES)
+    render = Templar().render
+    ours = [_ours(render, source, variables) for source in sources]
+    _compare(sources, ours, ansible_values(VARIABLES, sources))
+
+
+def test_conditions_hold_as_they_do_under_ansible(ansible_values: Callable[..., list[Any]], variables: Any) -> None:
+    sources = _lines(CONDITIONS)
+    condition = Templar().condition
+    ours = [_ours(condition, source, variables) for source in sources]
+    _compare(sources, ours, ansible_values(VARIABLES, sources, conditions=True))
