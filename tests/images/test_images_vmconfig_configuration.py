@@ -336,7 +336,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TREES)
 def test_no_tree_is_too_odd_to_be_told(inside: Tree) -> None:
     found = read({"configuration": inside})

@@ -117,8 +117,8 @@ def test_a_vm_of_generation_2_is_made_step_by_step() -> None:
         "$vm = New-VM -Name 'Anna''s server' -Generation 2 -MemoryStartupBytes 2147483648 -NoVHD",
         "Get-VMNetworkAdapter -VM $vm | Remove-VMNetworkAdapter",
         (
-            "Set-VMMemory -VM $vm -DynamicMemoryEnabled $true -MinimumBytes 1073741824 -MaximumBytes 4294967296 -Buffer 20 "
-            "-Priority 50"
+            "Set-VMMemory -VM $vm -DynamicMemoryEnabled $true -MinimumBytes 1073741824 -MaximumBytes 4294967296 "
+            "-Buffer 20 -Priority 50"
         ),
         (
             "Set-VMProcessor -VM $vm -Count 4 -Reserve 0 -Maximum 100 -RelativeWeight 100 "
@@ -175,8 +175,8 @@ def test_what_cannot_come_back_is_said() -> None:
         "a saved state (.VMRS, .VSV, .bin) does not come back: the guest starts as after a power cut",
         "UEFI variables (NVRAM) do not come back: boot entries, Secure Boot keys of one's own",
         (
-            "if it had a TPM: Set-VMKeyProtector -VM $vm -NewLocalKeyProtector; Enable-VMTPM -VM $vm gives it a new, empty "
-            "one, and BitLocker will ask for its recovery key"
+            "if it had a TPM: Set-VMKeyProtector -VM $vm -NewLocalKeyProtector; Enable-VMTPM -VM $vm gives it a new, "
+            "empty one, and BitLocker will ask for its recovery key"
         ),
         "its 2 checkpoint(s) do not come back; only the disks as they are attached",
         "it was highly available: Add-ClusterVirtualMachineRole makes it so again",
