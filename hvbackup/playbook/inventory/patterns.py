@@ -16,7 +16,7 @@ from hvbackup.playbook.yaml_reader import read_text
 #: Names of this machine, which are a host although no inventory names one.
 LOCALHOST = ("127.0.0.1", "localhost", "::1")
 
-_SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]{1,9})|([0-9]{1,9}):([0-9]{0,9}))\]")
+_SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]{1,9})|([0-9]{1,9})[:-]([0-9]{0,9}))\]")
 _BETWEEN_COLONS = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
 
 
@@ -88,7 +88,7 @@ def matches(graph: Graph, part: str) -> list[str]:
     subscript = None if part[0] == "~" else _SUBSCRIPT.fullmatch(part)
     if subscript is None:
         return _named(graph, part)
-    # A trailing [13] is a subscript, never a set of characters: hv0[13] is the 14th host of "hv0".
+    # A trailing [13] or [1-3] is a subscript, never a set of characters: hv0[13] is the 14th host of "hv0".
     found = _named(graph, subscript[1])
     if not found:
         return []
