@@ -7,10 +7,10 @@ import click
 from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.image_disk import DiskOptions, disk_options, opened_disk
 from hvbackup.cli.image_entries import EntryLines
-from hvbackup.cli.image_volumes import not_looked_into, tell_next, tell_volumes, tell_where
+from hvbackup.cli.image_volumes import not_looked_into, tell_next, tell_notes, tell_volumes, tell_where
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.errors import EntryNotFound
-from hvbackup.jobs.guest_paths import is_pattern
+from hvbackup.images.walk import has_wildcards
 
 
 @click.command()
@@ -54,12 +54,13 @@ def ls(
         for text in chosen.rest:
             place = guest.place(text)
             tell_where(output, guest, place)
-            lines.whole_paths = recursive or is_pattern(place.path) or len(chosen.rest) > 1
+            lines.whole_paths = recursive or has_wildcards(place.path) or len(chosen.rest) > 1
             before = lines.count
             for found in guest.find(text, inside=True, recursive=recursive, streams=streams, on_error=lines.trouble):
                 lines.entry(found)
-            if lines.count == before and is_pattern(place.path):
+            if lines.count == before and has_wildcards(place.path):
                 raise EntryNotFound(f"nothing fits {text!r}", hint=not_looked_into(guest, place))
+        tell_notes(output, guest)
     code = 3 if lines.unreadable else 0
     output.summary(code, entries=lines.count, unreadable=lines.unreadable)
     return code

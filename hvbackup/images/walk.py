@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from fnmatch import translate
 from typing import NamedTuple, TypeAlias
 
 from hvbackup.errors import EntryNotFound, ImageDamaged, ImageError, InvalidRequest
@@ -19,8 +18,6 @@ CASELESS = frozenset({"ntfs", "fat12", "fat16", "fat32", "exfat"})
 #: Told of a folder that cannot be listed, by its path.
 Unreadable: TypeAlias = Callable[[str, ImageError], None]
 
-_WILDCARDS = re.compile(r"[*?[]")
-
 
 class Pattern(NamedTuple):
     """A path with wildcards, split where the first wildcard is.
@@ -34,8 +31,13 @@ class Pattern(NamedTuple):
     parts: tuple[str, ...]
 
 
+def has_wildcards(text: str) -> bool:
+    """Whether a path, or a name in it, may mean several. Nothing else is special: `report [1].docx` means itself."""
+    return "*" in text or "?" in text
+
+
 def parse_pattern(text: str) -> Pattern:
-    """Split a path that may hold `*`, `?`, `[...]` within names, and `**` for any number of folders.
+    """Split a path that may hold `*` and `?` within names, and `**` for any number of folders.
 
     Raises:
         InvalidRequest: It climbs by `..`, or holds a NUL.
@@ -45,7 +47,7 @@ def parse_pattern(text: str) -> Pattern:
         raise InvalidRequest(f"{text!r} is no path inside a volume", hint="Write the path from the root, without '..'.")
     if names and names[-1] == "**":
         names.append("*")  # what is in a folder, not the folder itself
-    first = next((index for index, name in enumerate(names) if _WILDCARDS.search(name)), len(names))
+    first = next((index for index, name in enumerate(names) if has_wildcards(name)), len(names))
     return Pattern("/" + "/".join(names[:first]), tuple(names[first:]))
 
 
@@ -65,7 +67,7 @@ def walk(
     damaged or hostile disk cannot make the walk endless.
 
     Args:
-        pattern: See `parse_pattern`; a name with a bracket in it is written `[[]`.
+        pattern: See `parse_pattern`.
         recursive: What matches and is a folder means everything below it, too.
         streams: Look up named streams (costs time on NTFS).
         max_depth: Folders this far below the pattern's fixed part are not entered.
@@ -97,9 +99,9 @@ class _Matcher:
     def __init__(self, parts: tuple[str, ...], *, caseless: bool) -> None:
         self.end = len(parts)
         self._any = {index for index, part in enumerate(parts) if part == "**"}
-        flags = re.IGNORECASE if caseless else 0
-        self._names = [re.compile(translate(part), flags).match for part in parts]
-        self._plain = [None if _WILDCARDS.search(part) else part for part in parts]
+        flags = re.DOTALL | (re.IGNORECASE if caseless else 0)
+        self._names = [re.compile(_expression(part), flags).fullmatch for part in parts]
+        self._plain = [None if has_wildcards(part) else part for part in parts]
         self.start = self._closed({0})
 
     def _closed(self, places: set[int]) -> _Places:
@@ -124,6 +126,10 @@ class _Matcher:
     def only_name(self, places: _Places) -> str | None:
         """The one name that can match next, if there is but one."""
         return self._plain[next(iter(places))] if len(places) == 1 and self.end not in places else None
+
+
+def _expression(part: str) -> str:
+    return re.escape(part).replace(r"\*", ".*").replace(r"\?", ".")
 
 
 class _Level(NamedTuple):

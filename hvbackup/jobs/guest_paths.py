@@ -80,8 +80,3 @@ def split_stream(path: str, kind: str) -> tuple[str, str | None]:
         return path, None
     name, _, stream = name.partition(":")
     return folder + slash + name, stream or None
-
-
-def is_pattern(text: str) -> bool:
-    """Whether a path, or a part of it, may mean several files."""
-    return "*" in text or "?" in text

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from hvbackup.events import Cancellation
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
-from hvbackup.images.walk import CASELESS, Unreadable, walk
-from hvbackup.jobs.guest_paths import is_pattern
+from hvbackup.images.walk import CASELESS, Unreadable, has_wildcards, walk
 
 
 def find(
@@ -23,7 +22,7 @@ def find(
     """Yield what a path means, a folder before what is in it. Links are not followed.
 
     Args:
-        path: A path from the root of the volume, which may hold patterns. Brackets are nothing special in it.
+        path: A path from the root of the volume, which may hold patterns.
         inside: Where a path without patterns leads to a folder, yield what the folder holds instead of itself.
         recursive: All that is below the folders that fit, too.
         streams: Look up named streams too.
@@ -34,21 +33,19 @@ def find(
         ImageError: A folder cannot be read, and there is no `on_error`.
         Cancelled: `cancel` was set.
     """
-    if files.info.kind in CASELESS:
-        path = path.replace("\\", "/")  # no name can hold one
-    wanted = _without_brackets(path)
-    if not is_pattern(path):
+    path = as_path(path, files.info.kind)
+    if not has_wildcards(path):
         entry = files.entry(path)
         is_folder = entry.kind is EntryKind.FOLDER
         if not (inside and is_folder):
             yield entry
         if not (is_folder and (inside or recursive)):
             return
-        wanted = _without_brackets(entry.path).rstrip("/") + ("/**" if recursive else "/*")
+        path = entry.path.rstrip("/") + ("/**" if recursive else "/*")
         recursive = False  # `**` has said it
-    yield from walk(files, wanted, recursive=recursive, streams=streams, unreadable=on_error, cancel=cancel)
+    yield from walk(files, path, recursive=recursive, streams=streams, unreadable=on_error, cancel=cancel)
 
 
-def _without_brackets(path: str) -> str:
-    """`report [1].docx` means itself, here as everywhere in hvbackup; the walk would see a set of characters."""
-    return path.replace("[", "[[]")
+def as_path(path: str, kind: str) -> str:
+    """Return a path as a file system of this kind has it: in the file systems of Windows no name holds a backslash."""
+    return path.replace("\\", "/") if kind in CASELESS else path
