@@ -10,10 +10,12 @@ _COMMANDS = {
     "info": ("hvbackup.cli.image_info:info", "Show what a disk is, and the volumes in it."),
     "ls": ("hvbackup.cli.image_ls:ls", "List volumes, folders and files in a disk."),
     "cat": ("hvbackup.cli.image_cat:cat", "Write a file of a disk to standard output."),
+    "get": ("hvbackup.cli.image_get:get", "Bring files and folders out of a disk."),
     "check": ("hvbackup.cli.image_check:check", "Check the structure of a disk and its chain."),
     "flatten": ("hvbackup.cli.image_flatten:flatten", "Make one VHDX of a disk with all that it lies on."),
     "bake-log": ("hvbackup.cli.image_bake_log:bake_log", "Copy a VHDX with its log written back."),
     "config": ("hvbackup.cli.image_config:config", "Show the configuration of a VM from its files."),
+    "serve": ("hvbackup.cli.image_serve:serve", "Serve a disk read-only over NBD."),
 }
 
 _EPILOG = """\b

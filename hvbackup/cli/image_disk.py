@@ -14,6 +14,7 @@ from hvbackup.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from hvbackup.jobs.guest_disk import GuestDisk
+    from hvbackup.models import RestorePoint
     from hvbackup.repository.reader import BlockPointReader
 
 
@@ -30,12 +31,22 @@ class DiskOptions(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A disk that was opened, and the words of the command line that follow its name."""
+    """A disk that was opened, and the words of the command line that follow its name.
+
+    Attributes:
+        arguments: What to type to name the same disk again.
+        about: Of which VM and time the disk of a restore point is.
+    """
 
     guest: GuestDisk
     rest: tuple[str, ...]
     arguments: str
-    """What to type to name the same disk again."""
+    about: str | None = None
+
+
+def about_point(point: RestorePoint) -> str:
+    """Say which state of the VM a disk of a point shows: a journal that nobody replays makes a difference."""
+    return f"{point.vm_name} of {point.host} as of {point.snapshot_at}, consistency: {point.consistency}"
 
 
 def disk_options(function: CommandT) -> CommandT:
@@ -114,7 +125,7 @@ def _disk_of_point(
         with GuestDisk(chain, cancel=invocation.cancel) as guest:
             place = f"-r {_quoted(options.location)} " if options.location else ""
             again = f"{place}--point {point.id}" + (f" {_quoted(name)}" if name else "")
-            yield Chosen(guest, rest, again)
+            yield Chosen(guest, rest, again, about_point(point))
 
 
 def _split(reader: BlockPointReader, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

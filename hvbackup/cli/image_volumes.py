@@ -34,7 +34,9 @@ def tell_volumes(output: Output, volumes: Sequence[Volume]) -> None:
 
 
 def tell_next(output: Output, chosen: Chosen, volumes: Sequence[Volume]) -> None:
-    """Say what to type to see files."""
+    """Say of what time the disk is, and what to type to see files."""
+    if chosen.about:
+        output.talk(chosen.about)
     readable = [volume for volume in volumes if volume.unreadable is None]
     if not readable or output.json:
         return
@@ -62,3 +64,9 @@ def tell_where(output: Output, guest: GuestDisk, place: GuestPath) -> None:
         output.talk(f"a disk does not know its drive letters: looking for {place.path} in volume {readable}")
     if closed := not_looked_into(guest, place):
         output.talk(closed, fg="yellow")
+
+
+def tell_notes(output: Output, guest: GuestDisk) -> None:
+    """Say what should be known of the volumes that were looked into."""
+    for text in guest.notes():
+        output.talk(f"note: {text}", fg="yellow")

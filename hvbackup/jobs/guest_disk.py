@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import islice
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from hvbackup.errors import EntryNotFound, ImageUnsupported, InvalidRequest
-from hvbackup.events import Cancellation
+from hvbackup.events import Cancellation, EventSink, discard
 from hvbackup.images.disk import VirtualDisk
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
 from hvbackup.images.source import Source
@@ -22,7 +22,9 @@ from hvbackup.jobs.guest_paths import GuestPath, parse_guest_path, split_stream,
 from hvbackup.jobs.guest_search import find
 
 if TYPE_CHECKING:
+    from hvbackup.images.extraction import ExtractedFile, ExtractionOptions
     from hvbackup.images.filesystems.limits import Limits
+    from hvbackup.jobs.guest_extraction import Extracted
     from hvbackup.repository.repository import Repository
 
 
@@ -224,7 +226,7 @@ class GuestDisk:
         hits = 0
         for volume in self.volumes_of(place):
             found = find(
-                self._files_kept(volume.name),
+                self.opened_files(volume.name),
                 place.path,
                 inside=inside,
                 recursive=recursive,
@@ -240,6 +242,41 @@ class GuestDisk:
                 missing = error
         if missing is not None and not hits:
             raise missing
+
+    def extract(
+        self,
+        places: str | Sequence[str],
+        folder: str | os.PathLike[str],
+        *,
+        options: ExtractionOptions | None = None,
+        events: EventSink = discard,
+        records: Callable[[str, ExtractedFile], object] | None = None,
+    ) -> Extracted:
+        """Bring files and folders, with all that is below them, into a folder of this machine; never outside of it.
+
+        The files of one volume go straight into `folder`, those of several into one folder for each. A second run
+        keeps what the first one has written.
+
+        Args:
+            places: `VOLUME:/PATH`, as for `find`.
+            records: Told of every file at once, as (volume, file); without it they are in the result.
+
+        Raises:
+            EntryNotFound: A place is nowhere; nothing was written.
+            RestoreRefused: Nothing can be written in the folder.
+            Cancelled: It was stopped; no unfinished file is left.
+            ImageError: A volume cannot be read. What is wrong with one file is in its record.
+        """
+        from hvbackup.jobs.guest_extraction import extract_places
+
+        wanted = [places] if isinstance(places, str) else list(places)
+        return extract_places(
+            self, wanted, folder, options=options, events=events, cancel=self._cancel, records=records
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what should be known of the volumes that were looked into, such as a journal that is not replayed."""
+        return tuple(f"volume {name}: {text}" for name, files in self._kept.items() for text in files.info.notes)
 
     def open(self, text: str) -> Source:
         """Open the contents of the one file that `VOLUME:/PATH` means, or `VOLUME:/PATH:STREAM` on NTFS.
@@ -257,7 +294,7 @@ class GuestDisk:
         for volume in self.volumes_of(place):
             path, stream = split_stream(place.path, volume.kind)
             try:
-                entries = find(self._files_kept(volume.name), path)
+                entries = find(self.opened_files(volume.name), path)
                 hits += [(Found(volume.name, entry), stream) for entry in islice(entries, _MOST_NAMED)]
             except EntryNotFound as error:
                 missing = error
@@ -270,10 +307,10 @@ class GuestDisk:
         if kind is not EntryKind.FILE and (stream is None or kind is not EntryKind.FOLDER):
             target = f" to {found.entry.target}" if found.entry.target else ""
             raise InvalidRequest(f"{found.place} is no file but a {kind.value}{target}")
-        return self._files_kept(found.volume).open(found.entry.path, stream=stream)
+        return self.opened_files(found.volume).open(found.entry.path, stream=stream)
 
-    def _files_kept(self, volume: str) -> FileSystem:
-        """The file system of a volume, opened once and closed with the disk."""
+    def opened_files(self, volume: str) -> FileSystem:
+        """Return the file system of a volume that is opened once and closed with the disk; raises as `files` does."""
         if volume not in self._kept:
             self._kept[volume] = self._opened.enter_context(self.files(volume))
         return self._kept[volume]
