@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from hvbackup.errors import HvBackupError
 from hvbackup.events import EventSink, Note
+from hvbackup.images.exports import Export
 from hvbackup.images.nbd import protocol, requests
-from hvbackup.images.nbd.export import Export
 from hvbackup.images.nbd.negotiation import Agreement, Negotiation
 from hvbackup.images.nbd.protocol import Command, Malformed, Request
 from hvbackup.images.nbd.requests import Chunk, Refused

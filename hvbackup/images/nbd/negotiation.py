@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hvbackup.images.exports import Export
 from hvbackup.images.nbd import protocol
-from hvbackup.images.nbd.export import Export
 from hvbackup.images.nbd.protocol import ClientFlag, ExportFlag, Info, Option, OptionReply
 
 

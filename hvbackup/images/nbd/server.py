@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from hvbackup.events import EventSink, Note, discard
+from hvbackup.images.exports import Export
 from hvbackup.images.nbd.binding import Address, Binding
 from hvbackup.images.nbd.connection import Connection
-from hvbackup.images.nbd.export import Export
 
 _log = logging.getLogger(__name__)
 

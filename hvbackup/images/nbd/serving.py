@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hvbackup.errors import EntryNotFound
 from hvbackup.events import Cancellation, EventSink, discard
-from hvbackup.images.nbd.export import Export, Exports, exports_of
+from hvbackup.images.exports import Exports, chosen_exports, exports_of
 from hvbackup.images.nbd.server import DiskServer
 from hvbackup.images.source import Source
 from hvbackup.models import Model
@@ -71,24 +70,11 @@ def serve_disk(
         InvalidRequest: The socket or port is taken or cannot be.
         EntryNotFound: There is nothing of one of the `names`.
     """
-    exports = _chosen(exports_of(disk, sector_size=sector_size, companions=companions), names)
+    exports = chosen_exports(exports_of(disk, sector_size=sector_size, companions=companions), names)
     with DiskServer(exports.by_name, socket=socket, port=port, events=events) as server:
         ready(_served(server, exports))
         while not cancel.wait(_FOREVER):
             pass
-
-
-def _chosen(exports: Exports, names: Sequence[str]) -> Exports:
-    if not names:
-        return exports
-    by_name: dict[str, Export] = {}
-    for name in names:
-        if name not in exports.by_name:
-            known = ", ".join(each for each in exports.by_name if each)
-            raise EntryNotFound(f"the disk has no volume `{name}` to serve", hint=f"It has: {known}.")
-        by_name.setdefault("", exports.by_name[name])
-        by_name[name] = exports.by_name[name]
-    return exports._replace(by_name=by_name)
 
 
 def _served(server: DiskServer, exports: Exports) -> Served:

@@ -1,11 +1,11 @@
-"""What a server offers: a disk and its volumes, by name, with what is known of their holes."""
+"""What a disk is offered as, by NBD or FUSE: itself and its volumes, by name, with what is known of their holes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from hvbackup.errors import ImageError
+from hvbackup.errors import EntryNotFound, ImageError
 from hvbackup.images.disk import Extent, Kind, merge
 from hvbackup.images.source import Source
 from hvbackup.images.volumes import Volume, Window, open_volume, read_layout
@@ -74,6 +74,24 @@ def exports_of(
         else:
             by_name[volume.name] = Export(source, _description(volume))
     return Exports(by_name, tuple(notes))
+
+
+def chosen_exports(exports: Exports, names: Sequence[str]) -> Exports:
+    """Return those of the names, all when there are none; the first name is the default (the empty name).
+
+    Raises:
+        EntryNotFound: There is nothing of one of the names.
+    """
+    if not names:
+        return exports
+    by_name: dict[str, Export] = {}
+    for name in names:
+        if name not in exports.by_name:
+            known = ", ".join(each for each in exports.by_name if each)
+            raise EntryNotFound(f"the disk has no volume `{name}` to offer", hint=f"It has: {known}.")
+        by_name.setdefault("", exports.by_name[name])
+        by_name[name] = exports.by_name[name]
+    return exports._replace(by_name=by_name)
 
 
 def _description(volume: Volume) -> str:
