@@ -94,8 +94,8 @@ def revealed(value: Any, annotation: Any) -> Any:
 def _unknown(name: str, model: type[Arguments]) -> str:
     near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
     if near:
-        return f"no such argument; did you mean {near[0]}?"
-    return f"no such argument; there are {', '.join(model.model_fields) or 'none at all'}"
+        return f"no such argument (did you mean {near[0]}?)"
+    return f"no such argument (there are {', '.join(model.model_fields) or 'none at all'})"
 
 
 def _sentence(kind: str, message: str) -> str:

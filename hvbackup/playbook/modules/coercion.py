@@ -98,9 +98,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _as_bool(value: Any) -> bool:
-    word = str(value).strip().lower() if isinstance(value, str) else value
-    if isinstance(word, float | int) and word in (0, 1):
-        return bool(word)
+    if isinstance(value, float | int) and value in (0, 1):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else None
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     raise NotOfType("neither true nor false (yes, no, on, off, 1, 0)")

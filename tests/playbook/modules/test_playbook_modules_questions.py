@@ -35,7 +35,7 @@ def test_an_argument_that_is_none_of_the_module_is_refused(run: Runner) -> None:
     reply = run.reply("host_info", gather="all")
 
     assert (True, 5) == (reply.result["failed"], reply.exit_code)
-    assert "gather: no such argument; there are none at all" == reply.result["msg"]
+    assert "gather: no such argument (there are none at all)" == reply.result["msg"]
 
 
 def test_the_hyper_v_writer_is_told_by_itself_and_components_only_when_asked_for(run: Runner) -> None:

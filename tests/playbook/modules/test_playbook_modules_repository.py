@@ -26,7 +26,7 @@ def here(runner: MakeRunner) -> Runner:
 
 def test_a_repository_is_made_once(here: Runner, tmp_path: Path) -> None:
     place = tmp_path / "new"
-    arguments = {"repository": str(place), "passphrase": PASSPHRASE}
+    arguments: dict[str, Any] = {"repository": str(place), "passphrase": PASSPHRASE}
 
     planned = here("repository", check=True, diff=True, **arguments)
     assert (True, True, False) == (planned["changed"], planned["created"], place.exists())
@@ -155,7 +155,8 @@ def test_what_another_machine_has_left_stays_until_its_run_is_named(
     number = "20261125T010000Z-bbbbbbbb"
     scratch = leave_behind({"runId": number, "workstation": {"id": "another", "name": "PC7"}})
 
-    for arguments in ({}, {"older_than": "1d"}, {"run_id": "20261125T010000Z-cccccccc"}):
+    wishes: tuple[dict[str, Any], ...] = ({}, {"older_than": "1d"}, {"run_id": "20261125T010000Z-cccccccc"})
+    for arguments in wishes:
         result = run("cleanup", **arguments)
         assert (False, [("PC7", None, False)]) == (
             result["changed"],

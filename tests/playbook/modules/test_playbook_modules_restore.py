@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.playbook.modules.conftest import Runner, Site
 
 WEB01 = "582d7e2e-9d6b-5d60-b72c-3990f340cded"
-DRILL = {"name": "web01-drill", "path": "E:\\Drill"}
+DRILL: dict[str, Any] = {"name": "web01-drill", "path": "E:\\Drill"}
 
 
 def below(site: Site, path: str) -> list[str]:
