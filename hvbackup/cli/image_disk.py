@@ -105,7 +105,7 @@ def opened_disk(
         leaf_at_least=leaf_at_least,
     )
     with GuestDisk(chain, cancel=invocation.cancel) as guest:
-        yield Chosen(guest, tuple(words[1:]), _quoted(words[0]))
+        yield Chosen(guest, tuple(words[1:]), quoted(words[0]))
 
 
 @contextmanager
@@ -123,8 +123,8 @@ def _disk_of_point(
             reader, name, allow_mismatch=options.allow_mismatch, raw=options.raw, leaf_at_least=leaf_at_least
         )
         with GuestDisk(chain, cancel=invocation.cancel) as guest:
-            place = f"-r {_quoted(options.location)} " if options.location else ""
-            again = f"{place}--point {point.id}" + (f" {_quoted(name)}" if name else "")
+            place = f"-r {quoted(options.location)} " if options.location else ""
+            again = f"{place}--point {point.id}" + (f" {quoted(name)}" if name else "")
             yield Chosen(guest, rest, again, about_point(point))
 
 
@@ -149,7 +149,8 @@ def refuse_rest(rest: Sequence[str]) -> None:
         raise InvalidRequest(f"{rest[0]!r} is one word too many: the command takes one disk")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a word as it must be typed into a shell."""
     import shlex
 
     return shlex.quote(text)

@@ -28,12 +28,14 @@ class EntryLines:
 
     Attributes:
         whole_paths: Write `VOLUME:/PATH`, which can be given to every command, instead of the name.
+        first: The place of the first entry.
         unreadable: Folders that could not be read.
     """
 
     def __init__(self, output: Output, *, long: bool = False) -> None:
         self.whole_paths = False
         self.count = 0
+        self.first: str | None = None
         self.unreadable = 0
         self._output = output
         self._long = long
@@ -41,6 +43,7 @@ class EntryLines:
     def entry(self, found: Found) -> None:
         """Write one entry."""
         self.count += 1
+        self.first = self.first or found.place
         entry = found.entry
         if self._output.json:
             self._output.record("entry", {"volume": found.volume, "place": found.place, **entry.to_dict()})

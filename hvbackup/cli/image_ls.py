@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hvbackup.cli.context import Invocation, pass_invocation
-from hvbackup.cli.image_disk import DiskOptions, disk_options, opened_disk
+from hvbackup.cli.image_disk import DiskOptions, disk_options, opened_disk, quoted
 from hvbackup.cli.image_entries import EntryLines
 from hvbackup.cli.image_volumes import not_looked_into, tell_next, tell_notes, tell_volumes, tell_where
 from hvbackup.cli.interrupt import interruptible
@@ -60,6 +60,8 @@ def ls(
                 lines.entry(found)
             if lines.count == before and has_wildcards(place.path):
                 raise EntryNotFound(f"nothing fits {text!r}", hint=not_looked_into(guest, place))
+        if lines.first is not None and lines.whole_paths and not output.json:
+            output.talk(f"next: hvbackup image get {chosen.arguments} {quoted(lines.first)} -o FOLDER")
         tell_notes(output, guest)
     code = 3 if lines.unreadable else 0
     output.summary(code, entries=lines.count, unreadable=lines.unreadable)

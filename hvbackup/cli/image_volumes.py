@@ -42,7 +42,7 @@ def tell_next(output: Output, chosen: Chosen, volumes: Sequence[Volume]) -> None
         return
     largest = max(readable, key=lambda volume: volume.size_bytes)
     output.talk(f"next: hvbackup image ls {chosen.arguments} {largest.name}:/")
-    output.talk(f"  or: hvbackup image ls {chosen.arguments} '**/*NAME*'     to look for a file in every volume")
+    output.talk(f"  or: hvbackup image ls {chosen.arguments} '**/*NAME*'     to look for a file in all of them")
 
 
 #: What holds no files that anybody would look for.

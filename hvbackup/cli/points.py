@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -51,6 +52,10 @@ def points(
     )
     if not found:
         output.talk("no restore point fits")
+    elif not output.json:
+        where = f" -r {shlex.quote(location)}" if location else ""
+        output.talk(f"next: hvbackup show{where} {found[-1].id}     for what it holds")
+        output.talk(f"  or: hvbackup image ls{where} --point {found[-1].id}     for the files in its disks")
     output.summary(0, points=len(found))
     return 0
 
