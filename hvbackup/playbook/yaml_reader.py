@@ -59,11 +59,11 @@ def read_yaml_text(text: str, name: str, *, vault: Vault | None = None, secret: 
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     except (yaml.YAMLError, UnicodeError) as error:
-        raise _broken(error, name) from None
+        raise _broken(error, name, text) from None
     try:
         return Builder(loader, name, vault, secret=secret).document()
     except (yaml.YAMLError, UnicodeError) as error:
-        raise _broken(error, name) from None
+        raise _broken(error, name, text) from None
     finally:
         loader.dispose()
 
@@ -101,12 +101,14 @@ def read_text(path: str | Path) -> str:
         ) from None
 
 
-def _broken(error: Exception, name: str) -> PlaybookError:
+def _broken(error: Exception, name: str, text: str) -> PlaybookError:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = str(Place(name, mark.line + 1, mark.column + 1)) if mark else name
         problem = error.problem or error.context or "it cannot be read"
-        hint = "Indent with spaces, never with tabs." if "\\t" in problem or "tab" in problem else _hint(problem)
+        indented = text.splitlines()[mark.line : mark.line + 1] if mark else []
+        tabs = any("\t" in line[: len(line) - len(line.lstrip())] for line in indented)
+        hint = "Indent with spaces, never with tabs." if tabs else _hint(problem)
         return PlaybookError(f"no valid YAML: {problem}", place=place, hint=hint)
     reason = getattr(error, "reason", None) or "it holds characters that no text holds"
     return PlaybookError(f"no valid YAML: {reason}", place=name, hint="Save the file as UTF-8 text.")
