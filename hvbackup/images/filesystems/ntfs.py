@@ -23,6 +23,7 @@ _FIRST_FILE = 16
 _STANDARD_INFORMATION, _FILE_NAME, _VOLUME_INFORMATION, _DATA = 0x10, 0x30, 0x70, 0x80
 _REPARSE_POINT, _LOGGED_STREAM = 0xC0, 0x100
 _DOS_NAME = 2
+_GONE = "its record in the master file table is damaged, or another file's"
 _SPARSE_EXTENT = 1
 _FLAGS = {
     0x1: "read_only",
@@ -77,16 +78,13 @@ class NtfsParser:
         for number in range(folder.get_number_of_sub_file_entries()):
             try:
                 node = folder.get_sub_file_entry(number)
-                if self._is_own(node):
+                reference = node.get_i30_file_reference()
+                if reference & _MFT_NUMBER < _FIRST_FILE:
                     continue
-                yield Child(node.get_name(), node)
+                gone = reference != node.get_file_reference()
+                yield Child(_text(node.get_name()), ImageDamaged(_GONE) if gone else node)
             except OSError as error:
                 yield Child(f"\\x entry {number}", ImageDamaged(f"it is damaged: {shortened(error)}"))
-
-    @staticmethod
-    def _is_own(node: Any) -> bool:
-        number: int = node.get_file_reference() & _MFT_NUMBER
-        return number < _FIRST_FILE
 
     def key(self, node: Any) -> int:
         """MFT number and sequence number."""
@@ -97,7 +95,7 @@ class NtfsParser:
         """The file of an MFT number, if it is still the one of this sequence number."""
         node = self._volume.get_file_entry(key & _MFT_NUMBER)
         if node is None or node.get_file_reference() != key:
-            raise ImageDamaged("a folder names a file that is gone")
+            raise ImageDamaged(_GONE)
         return node
 
     def is_folder(self, node: Any) -> bool:
@@ -200,7 +198,7 @@ def _facts(node: Any) -> _Facts:
         if kind == _FILE_NAME:
             links += attribute.get_name_space() != _DOS_NAME
         elif kind == _DATA:
-            stream = attribute.get_attribute_name()
+            stream = _text(attribute.get_attribute_name() or "")
             if stream:
                 streams.add(stream)
             else:
@@ -253,9 +251,17 @@ def _streams(node: Any, facts: _Facts) -> tuple[Stream, ...]:
     found: list[Stream] = []
     for number in range(node.get_number_of_alternate_data_streams()):
         data = node.get_alternate_data_stream(number)
-        if data.get_name() != hidden:
-            found.append(Stream(name=data.get_name(), size_bytes=data.get_size()))
+        name = _text(data.get_name())
+        if name != hidden:
+            found.append(Stream(name=name, size_bytes=data.get_size()))
     return tuple(found)
+
+
+def _text(name: str) -> str:
+    """A string of the library, made anew: one with lone surrogates is not equal to itself written otherwise."""
+    if name.isascii():
+        return name
+    return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _extents(node: Any) -> list[tuple[int, int, int]]:

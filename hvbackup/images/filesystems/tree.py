@@ -23,6 +23,7 @@ from hvbackup.images.source import Source
 
 NodeT = TypeVar("NodeT")
 
+_DAMAGED_TOO = "Some entries of this folder cannot be read; list it to see them."
 _MAX_DEPTH = 4096
 _KEPT_NAMES = 200_000
 _UNFIT = re.compile(r"[/\0]")
@@ -81,6 +82,7 @@ class _Place(NamedTuple, Generic[NodeT]):
 class _Names(NamedTuple):
     exact: dict[str, int]
     folded: dict[str, str]
+    damaged: list[str]
 
 
 class TreeFileSystem(Generic[NodeT]):
@@ -170,7 +172,7 @@ class TreeFileSystem(Generic[NodeT]):
         folded = self._parser.fold(name)
         real = name if name in names.exact else names.folded.get(folded, folded)
         if real not in names.exact:
-            raise EntryNotFound(f"{place.path} has no entry `{name}`")
+            raise EntryNotFound(f"{place.path} has no entry `{name}`", hint=_DAMAGED_TOO if names.damaged else None)
         found, above = names.exact[real], place.above | {key}
         if found in above:
             raise ImageDamaged(f"the folder {place.path} has the folder that it is in as `{real}`")
@@ -188,9 +190,12 @@ class TreeFileSystem(Generic[NodeT]):
             self._names.move_to_end(key)
             return names
         self._readable(self._parser.describe(place.node, place.path, place.name, streams=False))
-        names = _Names({}, {})
+        names = _Names({}, {}, [])
         for child in self._parser.children(place.node):
-            if isinstance(child.node, HvBackupError) or child.name in (".", "..") or not _fits(child.name):
+            if isinstance(child.node, HvBackupError):
+                names.damaged.append(child.name)
+                continue
+            if child.name in (".", "..") or not _fits(child.name):
                 continue
             names.exact.setdefault(child.name, self._parser.key(child.node))
             folded = self._parser.fold(child.name)

@@ -22,6 +22,7 @@ _REPARSE_POINT = 0xC0
 _REPARSE_HEADER_BYTES = 8
 _FILE_PROVIDER = 2
 _WIDE_TABLE_FROM = 1 << 32
+_LARGEST_XPRESS_CHUNK = 16384
 _KEPT_CHUNKS = 16
 
 
@@ -67,9 +68,12 @@ def _algorithm(record: bytes, path: str) -> _Algorithm:
 
 
 def _xpress_reader(node: Any, path: str) -> Callable[[int, int], bytes]:
+    """Reads from the beginning of a chunk: libfsntfs 20260827 fails when it is to begin inside the last one."""
+
     def read(offset: int, size: int) -> bytes:
+        inside = offset % _LARGEST_XPRESS_CHUNK
         try:
-            return _read(node, offset, size)
+            return _read(node, offset - inside, inside + size)[inside:]
         except OSError as error:
             raise ImageUnsupported(f"{path} cannot be read: {reparse.WOF_FAILED} ({shortened(error)})") from error
 
