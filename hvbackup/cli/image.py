@@ -16,6 +16,7 @@ _COMMANDS = {
     "bake-log": ("hvbackup.cli.image_bake_log:bake_log", "Copy a VHDX with its log written back."),
     "config": ("hvbackup.cli.image_config:config", "Show the configuration of a VM from its files."),
     "serve": ("hvbackup.cli.image_serve:serve", "Serve a disk read-only over NBD."),
+    "mount": ("hvbackup.cli.image_mount:mount", "Mount the files of a disk read-only by FUSE."),
 }
 
 _EPILOG = """\b
