@@ -169,5 +169,7 @@ def test_the_source_distribution_holds_what_one_needs_to_work_on_it(tree: Path) 
         files = {name for name in source_files(tree / folder) if not name.endswith(".log")}
         assert set() == files - names, folder
     assert {"LICENSE", "README.md", "setup.cfg", "pyproject.toml", "ruff.toml"} <= names
+    # Of another licence, and a distribution of its own.
+    assert not [name for name in names if name.startswith("ansible_collection/")]
     if (tree / "CHANGELOG.md").exists():
         assert "CHANGELOG.md" in names

@@ -8,7 +8,7 @@ thing is stricter: where Ansible turns a list or a mapping into the text that Py
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, DecimalException
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -68,6 +68,11 @@ def choices_of(annotation: Any) -> list[Any] | None:
     """Return the values that are allowed, or None when any is."""
     inner = without_none(annotation)
     return list(get_args(inner)) if get_origin(inner) is Literal else None
+
+
+def limits_of(metadata: Iterable[Any]) -> dict[str, float]:
+    """Return `ge`, `le` and `gt` of a field with their numbers, as far as it has them."""
+    return {name: getattr(each, name) for each in metadata for name in ("ge", "le", "gt") if hasattr(each, name)}
 
 
 def _reader(annotation: Any) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from hvbackup.playbook.modules.coercion import choices_of, type_name, without_none
+from hvbackup.playbook.modules.coercion import choices_of, limits_of, type_name, without_none
 from hvbackup.playbook.modules.definition import Module
 from hvbackup.playbook.modules.registry import COLLECTION
 
@@ -34,7 +34,7 @@ def argument_spec(module: Module) -> dict[str, dict[str, Any]]:
 def documentation(module: Module, version: str) -> str:
     """Return the text of `DOCUMENTATION`; `version` is that of the collection in which the module came."""
     options = {
-        name: {"description": [field.description or ""], **_option(field)}
+        name: {"description": [_described(field)], **_option(field)}
         for name, field in module.arguments.model_fields.items()
     }
     for option in options.values():
@@ -75,6 +75,12 @@ def dumped(content: Any) -> str:
     """Return YAML as people write it."""
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     return text
+
+
+def _described(field: FieldInfo) -> str:
+    limits = limits_of(field.metadata)
+    words = {"ge": "At least {:g}.", "gt": "More than {:g}.", "le": "At most {:g}."}
+    return " ".join([field.description or "", *(words[name].format(value) for name, value in limits.items())])
 
 
 def _option(field: FieldInfo) -> dict[str, Any]:

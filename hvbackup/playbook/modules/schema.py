@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from hvbackup.playbook.builtins import ARGUMENTS
 from hvbackup.playbook.grammar import BLOCK_WORDS, HANDLER_WORDS, LOOP_WORDS, PLAY_WORDS, TASK_WORDS
-from hvbackup.playbook.modules.coercion import choices_of, type_name
+from hvbackup.playbook.modules.coercion import choices_of, limits_of, type_name
 from hvbackup.playbook.modules.definition import Module
 from hvbackup.playbook.modules.documentation import paragraphs, plain_text
 from hvbackup.playbook.modules.registry import ACTION_GROUP, FULL_NAMES, load_module
@@ -149,7 +149,7 @@ def _task(description: str, words: Iterable[str]) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    properties = {name: {"$ref": f"#/definitions/{name}/definitions/some"} for name in FULL_NAMES}
+    properties: dict[str, Any] = {name: {"$ref": f"#/definitions/{name}/definitions/some"} for name in FULL_NAMES}
     every = {key: value for name in FULL_NAMES for key, value in _properties(load_module(name)).items()}
     group = {"type": "object", "properties": every, "additionalProperties": False}
     properties |= {f"group/{ACTION_GROUP}": group}
@@ -160,12 +160,10 @@ def _arguments(module: Module) -> dict[str, Any]:
     """Return the schema of a module's arguments; `definitions/some` is the same without anything required."""
     required = [name for name, field in module.arguments.model_fields.items() if field.is_required()]
     some = {"type": "object", "properties": _properties(module), "additionalProperties": False}
-    described: dict[str, Any] = {
-        "description": f"{module.summary}.\n\n" + plain_text("\n\n".join(paragraphs(module.description)))
-    }
+    text = "\n\n".join([f"{module.summary}.", *paragraphs(module.description)])
     # Nothing is required here: it may come from module_defaults or `args`.
-    nothing = [] if required else [{"type": "null"}]
-    return {**described, "anyOf": [some, *nothing, _TEMPLATE], "definitions": {"some": some}}
+    nothing: list[dict[str, Any]] = [] if required else [{"type": "null"}]
+    return {"description": plain_text(text), "anyOf": [some, *nothing, _TEMPLATE], "definitions": {"some": some}}
 
 
 def _properties(module: Module) -> dict[str, Any]:
@@ -184,7 +182,8 @@ def _values(field: FieldInfo) -> list[dict[str, Any]]:
     choices = choices_of(field.annotation)
     if choices is not None:
         return [{"enum": choices}]
-    limits = _limits(field)
+    names = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
+    limits = {names[name]: value for name, value in limits_of(field.metadata).items()}
     loose: dict[str, list[dict[str, Any]]] = {
         "bool": [{"type": "boolean"}, _FLAG_WORD, {"enum": [0, 1]}],
         "int": [{"type": "integer", **limits}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}],
@@ -193,13 +192,6 @@ def _values(field: FieldInfo) -> list[dict[str, Any]]:
         "str": [_TEXT],
     }
     return loose[type_name(field.annotation)]
-
-
-def _limits(field: FieldInfo) -> dict[str, Any]:
-    names = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
-    return {
-        schema: getattr(each, name) for each in field.metadata for name, schema in names.items() if hasattr(each, name)
-    }
 
 
 def _builtin(names: frozenset[str] | None) -> dict[str, Any]:
