@@ -44,7 +44,8 @@ class FilesView(View):
         size = len(self._target(entry).encode("utf-8", GUEST_NAMES)) if _is_link(entry) else entry.size_bytes
         others = {"st_nlink": max(1, entry.links)}
         if entry.allocated_bytes is not None:
-            others["st_blocks"] = -(-entry.allocated_bytes // 512)
+            # a file without blocks is all holes to GNU tar, which then does not read it
+            others["st_blocks"] = max(-(-entry.allocated_bytes // 512), min(1, size))
         if entry.kind is EntryKind.FOLDER:
             size, others = 0, {"st_nlink": 2}
         modified = entry.modified_at or entry.created_at

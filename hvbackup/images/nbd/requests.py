@@ -89,7 +89,7 @@ def _known(agreement: Agreement, request: Request) -> Command:
         raise Refused(ErrorCode.PERMISSION, "the export is read-only")
     if command not in _FLAGS or (command is Command.BLOCK_STATUS and not agreement.allocation):
         raise Refused(ErrorCode.INVALID, f"command {command.name} was not offered")
-    if request.flags & ~_FLAGS[command]:
+    if request.flags & ~int(_FLAGS[command]):  # the inverse of an IntFlag has no unknown bits
         raise Refused(ErrorCode.INVALID, f"command {command.name} has no such flags: {request.flags:#x}")
     return command
 
