@@ -15,10 +15,10 @@ from jinja2.runtime import Undefined
 from jinja2.utils import missing
 
 from hvbackup.errors import HvBackupError, PlaybookError
-from hvbackup.playbook.nodes import EncryptedText, Map, Place, Seq, Text, place_of, place_text
-from hvbackup.playbook.redaction import SecretText
+from hvbackup.playbook.nodes import Map, Place, Seq, Text, place_of, place_text
 from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
+from hvbackup.playbook.templating.filters_text import type_debug
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
 from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
 from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, rendered_key, result, seen
@@ -236,7 +236,8 @@ def _trailing_newlines(text: str) -> int:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, (Opened, SecretText, EncryptedText)):
+    if isinstance(value, Opened):
         return "a secret text"
-    names = {str: "a text", int: "a number", float: "a number", type(None): "nothing"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    names = {"str": "a text", "int": "a number", "float": "a number", "NoneType": "nothing"}
+    name = type_debug(value)
+    return names.get(name, f"a {name}")

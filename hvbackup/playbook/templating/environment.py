@@ -16,12 +16,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import LRUCache, missing
 
 from hvbackup.errors import PlaybookError
+from hvbackup.playbook.templating.bounds import MAX_TEXT, check_format, check_padding, check_power, check_product
 from hvbackup.playbook.templating.undefined import Missing, MissingUsed
 from hvbackup.playbook.templating.values import OMIT, Opened, plain
-
-#: Longest text that a template may give, in characters.
-MAX_TEXT = 16 * 1024 * 1024
-_MAX_POWER_BITS = 65536
 
 
 def concat(parts: Iterable[Any]) -> Any:
@@ -110,7 +107,7 @@ class Environment(SandboxedEnvironment):
     code_generator_class = _CodeGenerator
     context_class = VariableContext
     concat = staticmethod(concat)
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self, filters: Mapping[str, Any], tests: Mapping[str, Any], names: Mapping[str, Any]) -> None:
         super().__init__(
@@ -168,14 +165,13 @@ class Environment(SandboxedEnvironment):
         return context.vars["result"]
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Refuse products that would fill the memory."""
-        if operator == "**" and isinstance(left, int) and isinstance(right, int):
-            if left.bit_length() * max(right, 0) > _MAX_POWER_BITS:
-                raise PlaybookError("this power has too many digits")
+        """Refuse products, powers and formats that would fill the memory."""
+        if operator == "**":
+            check_power(left, right)
         elif operator == "*":
-            for many, times in ((left, right), (right, left)):
-                if isinstance(many, (str, list, tuple)) and isinstance(times, int) and len(many) * times > MAX_TEXT:
-                    raise PlaybookError("this product is too long")
+            check_product(left, right)
+        else:
+            check_format(left, right if isinstance(right, tuple) else (right,))
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -186,18 +182,33 @@ class Environment(SandboxedEnvironment):
             safe = True
         else:
             if self.is_safe_attribute(obj, attribute, value):
-                return value
+                # `'{0.__class__}'.format(x)` must not reach what `x.__class__` does not.
+                return self.wrap_str_format(value) or value
             safe = False
         try:
             return obj[attribute]
         except (TypeError, LookupError):
             return self.undefined(obj=obj, name=attribute) if safe else self.unsafe_undefined(obj, attribute)
 
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """As Jinja's, with a bound on the width of fields."""
+        wrapped = super().wrap_str_format(value)
+        if wrapped is None:
+            return None
+
+        def call(*args: Any, **kwargs: Any) -> str:
+            check_format(value.__self__)
+            return wrapped(*args, **kwargs)
+
+        return call
+
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - Jinja's own names
         """Call a method in a template; what it is given and gives is plain."""
         absent = next((each for each in (__obj, *args, *kwargs.values()) if isinstance(each, Undefined)), None)
         if absent is not None:
             return absent
+        if isinstance(getattr(__obj, "__self__", None), str):
+            check_padding(getattr(__obj, "__name__", ""), args)
         value = super().call(
             __context, __obj, *map(plain, args), **{name: plain(item) for name, item in kwargs.items()}
         )

@@ -12,11 +12,12 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, Undefined
 
 from hvbackup.errors import HvBackupError, PlaybookError
+from hvbackup.playbook.templating.bounds import check_format, check_padding
 from hvbackup.playbook.templating.undefined import Failed, MissingUsed
 from hvbackup.playbook.templating.values import Opened, plain
 
 #: Most items that a filter may give.
-MAX_ITEMS = 1_000_000
+MAX_ITEMS = 100_000
 
 _JINJA_OWN = (Environment, EvalContext, Context)
 
@@ -67,6 +68,9 @@ def _called(
         if not takes_lazy:
             args = tuple(each if isinstance(each, _JINJA_OWN) else plain(each) for each in args)
             kwargs = {key: plain(each) for key, each in kwargs.items()}
+        if kind == "filter":
+            check_padding(name, (*args, *kwargs.values()))
+            check_format(args[0] if name == "format" else None, args)
         value = function(*args, **kwargs)
         return _listed(name, value) if isinstance(value, Iterator) else value
     except MissingUsed as error:
