@@ -35,6 +35,11 @@ class Node:
         self.contents = contents
         self.fields = fields
 
+    @property
+    def whole(self) -> bytes:
+        """The contents, as often as the field `repeat` says."""
+        return (self.contents or b"") * int(self.fields.get("repeat", 1))
+
     def __repr__(self) -> str:
         return repr((self.contents, self.fields))
 
@@ -79,8 +84,7 @@ class MemoryFiles:
             raise ImageUnsupported(node.fields["unreadable"])
         if stream is not None:
             return BytesSource(dict(node.fields["streams"])[stream])
-        contents = node.contents or b""
-        return Zeros(node.fields["zeros"]) if "zeros" in node.fields else BytesSource(contents)
+        return Zeros(node.fields["zeros"]) if "zeros" in node.fields else BytesSource(node.whole)
 
     def close(self) -> None:
         self.nodes.clear()
@@ -104,10 +108,10 @@ class MemoryFiles:
         node = self.nodes[path]
         fields: dict[str, Any] = {
             "id": self._numbers[path],
-            "size_bytes": len(node.contents or b""),
+            "size_bytes": len(node.whole),
             "modified_at": MODIFIED,
         }
-        fields |= {name: value for name, value in node.fields.items() if name not in ("unlisted", "zeros")}
+        fields |= {name: value for name, value in node.fields.items() if name not in ("unlisted", "zeros", "repeat")}
         fields["streams"] = tuple(
             Stream(name=name, size_bytes=len(data)) for name, data in node.fields.get("streams", ())
         )

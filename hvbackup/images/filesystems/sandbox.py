@@ -116,7 +116,7 @@ class SandboxedFileSystem:
             self._closed = True
             self._end()
 
-    def __enter__(self) -> FileSystem:
+    def __enter__(self) -> SandboxedFileSystem:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -237,6 +237,8 @@ def _listed(base: str, answer: Answer, _data: bytes) -> tuple[list[Entry], bool]
     listed = _expect(Listed, answer)
     if listed.more and not listed.entries:
         raise ProtocolViolated("a batch of nothing")
+    if not all(each.name for each in listed.entries):
+        raise ProtocolViolated("a name that no file can have")
     return [unpack_entry(each, f"{base}/{to_text(each.name)}") for each in listed.entries], listed.more
 
 

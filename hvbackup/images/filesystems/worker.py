@@ -166,7 +166,7 @@ class _Parser:
         batch: list[SentEntry] = []
         size = 0
         for entry in listing.entries:
-            batch.append(_visible(entry))
+            batch.append(visible(entry))
             size += len(entry.name) + len(entry.target or "") + 64 * len(entry.streams) + 128
             if len(batch) == BATCH_ENTRIES or size >= BATCH_BYTES:
                 given = listing.given + len(batch)
@@ -199,13 +199,13 @@ def _listed_again(files: FileSystem, question: ListFolder) -> Iterator[Entry]:
     last = b""
     for _ in range(question.skip):
         entry = next(entries, None)
-        last = b"" if entry is None else _visible(entry).name
+        last = b"" if entry is None else visible(entry).name
     if last != question.last:
         raise ImageDamaged(f"{to_text(question.folder)} does not look the same when it is listed again")
     return entries
 
 
-def _visible(entry: Entry) -> SentEntry:
+def visible(entry: Entry) -> SentEntry:
     """An entry for a message; one whose name no file can have is shown by a name that can be, and cannot be opened."""
     sent = pack_entry(entry)
     if entry.path == "/" or (entry.name not in ("", ".", "..") and "/" not in entry.name and "\0" not in entry.name):

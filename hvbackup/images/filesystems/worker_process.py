@@ -9,7 +9,9 @@ import sys
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
+import hvbackup
 from hvbackup.errors import ImageError, ReaderDied
 from hvbackup.events import Cancellation
 from hvbackup.images.filesystems.channel import Channel
@@ -34,9 +36,13 @@ _KEPT_VARIABLES = ("SYSTEMROOT", "WINDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH
 
 
 def worker_command(module: str = WORKER_MODULE, *folders: str) -> list[str]:
-    """What starts a worker: this Python, isolated, with the same modules to be found as here (and in `folders`)."""
+    """What starts a worker: this Python, isolated, with the same modules to be found as here (and in `folders`).
+
+    Without `site`, so that nothing but the parser's own modules runs in it; an editable install is found by its folder.
+    """
+    package = str(Path(hvbackup.__file__).parent.parent)
     found = [folder for folder in sys.path if os.path.isabs(folder)]  # noqa: PTH117  # a text, as sys.path holds it
-    return [sys.executable, "-I", "-c", _START, module, *folders, *found]
+    return [sys.executable, "-I", "-S", "-c", _START, module, *folders, *found, package]
 
 
 class WorkerProcess:
