@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hvbackup.errors import PlaybookError, SecretUnavailable
+from hvbackup.playbook.inventory import read_inventory
 from hvbackup.playbook.nodes import EncryptedText, Place, Text
 from hvbackup.playbook.redaction import Redactor, SecretText, revealed
 from hvbackup.playbook.templates import Templar
@@ -162,6 +163,20 @@ def test_the_same_ciphertext_is_decrypted_once(monkeypatch: pytest.MonkeyPatch) 
     assert vault.decrypt_value(text).reveal() == "value"
     monkeypatch.setattr(vault, "_passwords", {})
     assert vault.decrypt_value(text).reveal() == "value"
+
+
+def test_vaulted_inventories_and_variables_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text(encrypted(b"[g]\nh secret=in-the-ini\n", b"correct horse"), encoding="utf-8")
+    (tmp_path / "group_vars" / "g").mkdir(parents=True)
+    (tmp_path / "group_vars" / "g" / "vault.yml").write_text(WHOLE_FILE, encoding="utf-8")
+    vault = Vault(DEFAULT)
+    variables = read_inventory([tmp_path / "hosts"], vault=vault).variables("h")
+    assert variables["vault_password"] == "file-secret-1"
+    rendered = Templar().render(variables["secret"], variables)
+    assert rendered.reveal() == "in-the-ini"
+    assert str(rendered) == "********"
+    with pytest.raises(PlaybookError, match="there is no vault password"):
+        read_inventory([tmp_path / "hosts"])
 
 
 # ---------------------------------------------------------------- where passwords come from

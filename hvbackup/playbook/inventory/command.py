@@ -64,9 +64,22 @@ def _ask(path: Path) -> dict[str, Any]:
         answer = json.loads(done.stdout)
     except ValueError:
         answer = None
-    if not isinstance(answer, dict) or not all(isinstance(body, dict) for body in answer.values()):
+    if not _is_inventory(answer):
         raise PlaybookError(f"ansible-inventory answered no inventory for {path}")
-    return answer
+    return dict(answer)
+
+
+def _is_inventory(answer: Any) -> bool:
+    """Whether an answer has the form of `ansible-inventory --list`."""
+    if not isinstance(answer, dict) or not all(isinstance(body, dict) for body in answer.values()):
+        return False
+    hostvars = answer.get("_meta", {}).get("hostvars", {})
+    if not isinstance(hostvars, dict) or not all(isinstance(values, dict) for values in hostvars.values()):
+        return False
+    names = [body.get(key, []) for name, body in answer.items() if name != "_meta" for key in ("hosts", "children")]
+    if not all(isinstance(each, list) and all(isinstance(name, str) for name in each) for each in names):
+        return False
+    return all(isinstance(body.get("vars", {}), dict) for body in answer.values())
 
 
 def _node(value: Any, path: Path, vault: Vault | None) -> Any:
