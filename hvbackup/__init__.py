@@ -13,7 +13,7 @@ from hvbackup._version import __version__
 if TYPE_CHECKING:
     from hvbackup.errors import HvBackupError
     from hvbackup.events import Cancellation
-    from hvbackup.jobs.guest_disk import browse, browse_point
+    from hvbackup.jobs.browse import browse, browse_point
     from hvbackup.jobs.host import Host, connect, restore_files, verify
     from hvbackup.jobs.import_folder import import_folder
     from hvbackup.jobs.requests import BackupRequest, ImportRequest, MountRequest, RebuildRequest, RestoreRequest
@@ -55,8 +55,8 @@ _HOMES = {
     "Repository": "hvbackup.repository.repository",
     "RestoreRequest": "hvbackup.jobs.requests",
     "Secret": "hvbackup.secrets",
-    "browse": "hvbackup.jobs.guest_disk",
-    "browse_point": "hvbackup.jobs.guest_disk",
+    "browse": "hvbackup.jobs.browse",
+    "browse_point": "hvbackup.jobs.browse",
     "connect": "hvbackup.jobs.host",
     "import_folder": "hvbackup.jobs.import_folder",
     "read_secret": "hvbackup.secrets",

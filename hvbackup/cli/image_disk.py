@@ -26,6 +26,7 @@ class DiskOptions(NamedTuple):
     passphrase: str | None
     parents: tuple[str, ...]
     folders: tuple[str, ...]
+    companions: tuple[str, ...]
     allow_mismatch: bool
     raw: bool
 
@@ -56,6 +57,8 @@ def disk_options(function: CommandT) -> CommandT:
         click.option("--parent", "parents", multiple=True, metavar="FILE",
                      help="The parent of a differencing disk, else it is looked for; then its parent, and so on."),
         click.option("--folder", "folders", multiple=True, metavar="FOLDER", help="Look for parents here too."),
+        click.option("--with", "companions", multiple=True, metavar="FILE",
+                     help="Another disk of the same VM, for logical volumes (LVM2) that lie on several."),
         click.option("--allow-mismatch", is_flag=True,
                      help="Take a parent whose id does not fit: what is read may be nonsense."),
         click.option("--raw", is_flag=True, help="Take a file that is neither VHD nor VHDX as a flat disk."),
@@ -64,8 +67,8 @@ def disk_options(function: CommandT) -> CommandT:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         options = DiskOptions(**{name: kwargs.pop(name) for name in DiskOptions._fields})
-        if options.point is not None and (options.parents or options.folders):
-            raise InvalidRequest("--parent and --folder are for files; with --point the parents are in the point")
+        if options.point is not None and (options.parents or options.folders or options.companions):
+            raise InvalidRequest("--parent, --folder and --with are for files: a point has all its disks")
         return function(*args, options=options, **kwargs)
 
     decorated: Any = repository_options(cast("CommandT", wrapper))
@@ -85,10 +88,9 @@ def opened_disk(
 
     Raises:
         InvalidRequest: No disk is named, or none of the point is meant; the hint names the disks.
-        What `open_local_disk`, `open_point_disk` and the opening of a repository raise.
+        What `browse`, `browse_point` and the opening of a repository raise.
     """
-    from hvbackup.jobs.disk_chain import open_local_disk
-    from hvbackup.jobs.guest_disk import GuestDisk
+    from hvbackup.jobs.browse import browse
 
     if options.point is not None:
         with _disk_of_point(invocation, options, words, leaf_at_least=leaf_at_least) as chosen:
@@ -96,15 +98,16 @@ def opened_disk(
         return
     if not words:
         raise InvalidRequest("no disk is named", hint="Name a file, or a restore point with --point.")
-    chain = open_local_disk(
+    with browse(
         words[0],
         parents=options.parents,
         folders=options.folders,
+        companions=options.companions,
         allow_mismatch=options.allow_mismatch,
         raw=options.raw,
         leaf_at_least=leaf_at_least,
-    )
-    with GuestDisk(chain, cancel=invocation.cancel) as guest:
+        cancel=invocation.cancel,
+    ) as guest:
         yield Chosen(guest, tuple(words[1:]), quoted(words[0]))
 
 
@@ -112,17 +115,21 @@ def opened_disk(
 def _disk_of_point(
     invocation: Invocation, options: DiskOptions, words: Sequence[str], *, leaf_at_least: bool
 ) -> Iterator[Chosen]:
-    from hvbackup.jobs.guest_disk import GuestDisk
-    from hvbackup.jobs.point_disks import find_point, open_point_disk
+    from hvbackup.jobs.browse import browse_reader
+    from hvbackup.jobs.point_disks import find_point
 
     with invocation.repository(options.location, options.passphrase) as repository:
         point = find_point(repository, str(options.point))
         reader = repository.read(point)
         name, rest = _split(reader, words)
-        chain = open_point_disk(
-            reader, name, allow_mismatch=options.allow_mismatch, raw=options.raw, leaf_at_least=leaf_at_least
-        )
-        with GuestDisk(chain, cancel=invocation.cancel) as guest:
+        with browse_reader(
+            reader,
+            name,
+            allow_mismatch=options.allow_mismatch,
+            raw=options.raw,
+            leaf_at_least=leaf_at_least,
+            cancel=invocation.cancel,
+        ) as guest:
             place = f"-r {quoted(options.location)} " if options.location else ""
             again = f"{place}--point {point.id}" + (f" {quoted(name)}" if name else "")
             yield Chosen(guest, rest, again, about_point(point))

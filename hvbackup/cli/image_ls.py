@@ -61,7 +61,8 @@ def ls(
             if lines.count == before and has_wildcards(place.path):
                 raise EntryNotFound(f"nothing fits {text!r}", hint=not_looked_into(guest, place))
         if lines.first is not None and lines.whole_paths and not output.json:
-            output.talk(f"next: hvbackup image get {chosen.arguments} {quoted(lines.first)} -o FOLDER")
+            wanted = [lines.first] if lines.count == 1 else chosen.rest
+            output.talk(f"next: hvbackup image get {chosen.arguments} {' '.join(map(quoted, wanted))} -o FOLDER")
         tell_notes(output, guest)
     code = 3 if lines.unreadable else 0
     output.summary(code, entries=lines.count, unreadable=lines.unreadable)

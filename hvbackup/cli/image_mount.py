@@ -61,8 +61,8 @@ def mount(invocation: Invocation, disk: tuple[str, ...], volumes: bool, allow_ot
         if volumes:
             size = guest.image.sector_size
             mount_raw(
-                guest.image, folder, sector_size=size, names=names, allow_other=allow_other, ready=ready,
-                cancel=cancel, events=progress,
+                guest.image, folder, sector_size=size, companions=guest.companions, names=names,
+                allow_other=allow_other, ready=ready, cancel=cancel, events=progress,
             )  # fmt: skip
         else:
             refuse_rest(names[1:])

@@ -57,6 +57,7 @@ def serve(
         serve_disk(
             image,
             sector_size=image.sector_size,
+            companions=chosen.guest.companions,
             names=[name.rstrip(":") for name in chosen.rest],
             socket=None if socket is None else Path(socket),
             port=port,

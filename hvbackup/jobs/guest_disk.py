@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hvbackup.errors import EntryNotFound, ImageUnsupported, InvalidRequest
 from hvbackup.events import Cancellation, EventSink, discard
@@ -17,7 +17,7 @@ from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
 from hvbackup.images.source import Source
 from hvbackup.images.volumes import DiskLayout, Volume, open_volume, read_layout
 from hvbackup.images.walk import Unreadable
-from hvbackup.jobs.disk_chain import DiskChain, open_local_disk
+from hvbackup.jobs.disk_chain import DiskChain
 from hvbackup.jobs.guest_paths import GuestPath, parse_guest_path, split_stream, volumes_text
 from hvbackup.jobs.guest_search import find
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hvbackup.images.extraction import ExtractedFile, ExtractionOptions
     from hvbackup.images.filesystems.limits import Limits
     from hvbackup.jobs.guest_extraction import Extracted
-    from hvbackup.repository.repository import Repository
 
 
 #: Files that an error names where one was meant.
@@ -44,58 +43,8 @@ class Found(NamedTuple):
         return f"{self.volume}:{self.entry.path}"
 
 
-def browse(
-    path: str | os.PathLike[str],
-    *,
-    parents: Sequence[str | os.PathLike[str]] = (),
-    folders: Sequence[str | os.PathLike[str]] = (),
-    allow_mismatch: bool = False,
-    raw: bool = False,
-    cancel: Cancellation | None = None,
-) -> GuestDisk:
-    """Open a VHD, VHDX or flat image of this machine to look into it. It is never written to.
-
-    Args:
-        parents: The parents of a differencing disk in order, where they are known; others are looked for.
-        folders: Where to look for parents, besides where their child says and the child's own folder.
-        allow_mismatch: Take parents that are not proven to be the right ones: what is read may be nonsense.
-        raw: Take a file without the signature of a VHD or VHDX as a flat disk.
-        cancel: Stops whatever is done with the disk.
-
-    Raises:
-        InvalidRequest: There is no such file.
-        ImageError: It is damaged, of a kind that is not read, or lacks a parent.
-    """
-    chain = open_local_disk(path, parents=parents, folders=folders, allow_mismatch=allow_mismatch, raw=raw)
-    return GuestDisk(chain, cancel=cancel)
-
-
-def browse_point(
-    repository: Repository,
-    point: str,
-    disk: str | None = None,
-    *,
-    allow_mismatch: bool = False,
-    raw: bool = False,
-    cancel: Cancellation | None = None,
-) -> GuestDisk:
-    """Open a disk inside a restore point to look into it. Only what is looked at is read; nothing is restored.
-
-    Args:
-        point: Id of the point, the beginning of it, or `latest:VM`.
-        disk: Name of the disk in the point, or the end of it; not needed where there is only one.
-        allow_mismatch, raw, cancel: As for `browse`.
-
-    Raises:
-        PointNotFound: No point is meant, or several.
-        InvalidRequest: No disk of the point is meant, or several; the hint names them.
-        ImageError: It is damaged, of a kind that is not read, or lacks a parent.
-        RepositoryError: The repository cannot be read.
-    """
-    from hvbackup.jobs.point_disks import find_point, open_point_disk
-
-    reader = repository.read(find_point(repository, point))
-    return GuestDisk(open_point_disk(reader, disk, allow_mismatch=allow_mismatch, raw=raw), cancel=cancel)
+#: Opens the other disks of the same VM.
+FindCompanions: TypeAlias = Callable[[], Sequence[DiskChain]]
 
 
 class GuestDisk:
@@ -105,11 +54,15 @@ class GuestDisk:
         chain: The disk with the files that it is kept in.
 
     Args:
+        companions: Called only where parts of logical volumes (LVM2) may lie on other disks.
         cancel: Stops whatever is done with it.
     """
 
-    def __init__(self, chain: DiskChain, *, cancel: Cancellation | None = None) -> None:
+    def __init__(
+        self, chain: DiskChain, *, companions: FindCompanions = lambda: (), cancel: Cancellation | None = None
+    ) -> None:
         self.chain = chain
+        self._find_companions = companions
         self._cancel = cancel
         self._opened = ExitStack()
         self._kept: dict[str, FileSystem] = {}
@@ -125,13 +78,27 @@ class GuestDisk:
         return self.chain.image
 
     @cached_property
+    def companions(self) -> tuple[Source, ...]:
+        """The other disks of the same VM, where this one is part of a volume group; else none."""
+        if all(volume.kind != "lvm2" for volume in self._alone.volumes):
+            return ()
+        return tuple(self._opened.enter_context(chain).image for chain in self._find_companions())
+
+    @cached_property
     def layout(self) -> DiskLayout:
         """The partition table and the volumes; read when it is first asked for.
 
         Raises:
             ImageDamaged: The partition table is damaged, and so is its backup.
         """
-        return read_layout(self.image, sector_size=self.image.sector_size)
+        return self._read_layout(self.companions) if self.companions else self._alone
+
+    @cached_property
+    def _alone(self) -> DiskLayout:
+        return self._read_layout(())
+
+    def _read_layout(self, companions: Sequence[Source]) -> DiskLayout:
+        return read_layout(self.image, sector_size=self.image.sector_size, companions=companions)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -185,7 +152,7 @@ class GuestDisk:
         from hvbackup.images.filesystems.sandbox import open_in_sandbox
 
         chosen = self.volume(volume)
-        _, source = open_volume(self.image, chosen.name, sector_size=self.image.sector_size)
+        _, source = open_volume(self.image, chosen.name, sector_size=self.image.sector_size, companions=self.companions)
         return open_in_sandbox(source, chosen.kind, limits=limits, cancel=self._cancel)
 
     def place(self, text: str) -> GuestPath:

@@ -165,7 +165,7 @@ def test_with_a_point_of_several_disks_they_are_named(invoke: Invoke, chain: Pat
         (("ls", "vm/base.vhdx", "Users"), 2, "'Users' is no place in a disk"),
         (("cat", "vm/base.vhdx"), 2, "`cat` takes one file, not 0"),
         (("check", "vm/base.vhdx", "1:/a"), 2, "'1:/a' is one word too many"),
-        (("info", "--point", "x", "--parent", "y"), 2, "--parent and --folder are for files"),
+        (("info", "--point", "x", "--parent", "y"), 2, "--parent, --folder and --with are for files"),
         (("info", "--point", "x"), 2, "no repository is named"),
         (("flatten", "vm/leaf.avhdx"), 2, "Missing option '--output'"),
         (("flatten", "vm/leaf.avhdx", "-o", "vm/base.vhdx"), 2, "base.vhdx"),
