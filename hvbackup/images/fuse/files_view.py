@@ -12,7 +12,7 @@ from hvbackup.errors import ImageUnsupported
 from hvbackup.events import EventSink
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
 from hvbackup.images.fuse.links import shown_target
-from hvbackup.images.fuse.names import GUEST_NAMES
+from hvbackup.images.fuse.names import LINUX_NAMES, WINDOWS_NAMES
 from hvbackup.images.fuse.view import FOLDER_MODE, View, no_attribute
 
 #: Named streams of NTFS are extended attributes with this before their name.
@@ -36,12 +36,13 @@ class FilesView(View):
         super().__init__(events, size)
         self._files = files
         self._windows = files.info.kind in _WINDOWS
+        self.name_errors = WINDOWS_NAMES if self._windows else LINUX_NAMES
         self._remembered: OrderedDict[str, Entry] = OrderedDict()
 
     def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
         """Attributes of an entry."""
         entry = self._entry(path)
-        size = len(self._target(entry).encode("utf-8", GUEST_NAMES)) if _is_link(entry) else entry.size_bytes
+        size = len(self._target(entry).encode("utf-8", self.name_errors)) if _is_link(entry) else entry.size_bytes
         others = {"st_nlink": max(1, entry.links)}
         if entry.allocated_bytes is not None:
             # a file without blocks is all holes to GNU tar, which then does not read it
@@ -83,7 +84,7 @@ class FilesView(View):
         """The named streams, as far as their names fit."""
         with self._as_numbers(path):
             names = [STREAM + stream.name for stream in self._files.entry(path).streams]
-        return [name for name in names if len(name.encode("utf-8", GUEST_NAMES)) <= _MAX_ATTRIBUTE_NAME]
+        return [name for name in names if len(name.encode("utf-8", self.name_errors)) <= _MAX_ATTRIBUTE_NAME]
 
     def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
         """The contents of a named stream of up to 64 KiB; longer ones are no extended attributes."""

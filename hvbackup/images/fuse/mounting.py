@@ -20,7 +20,6 @@ from hvbackup.images.exports import chosen_exports, exports_of
 from hvbackup.images.filesystems.contract import FileSystem
 from hvbackup.images.fuse.files_view import FilesView
 from hvbackup.images.fuse.library import load_fuse
-from hvbackup.images.fuse.names import GUEST_NAMES
 from hvbackup.images.fuse.raw_view import RawView
 from hvbackup.images.fuse.view import View
 from hvbackup.images.source import Source
@@ -176,7 +175,7 @@ class _Loop:
         if self._allow_other:
             options["allow_other"] = True
         with contextlib.suppress(RuntimeError):  # libfuse's exit code; whether it was mounted is known without it
-            self._fuse.FUSE(self._view, str(self._folder), foreground=True, errors=GUEST_NAMES, **options)
+            self._fuse.FUSE(self._view, str(self._folder), foreground=True, errors=self._view.name_errors, **options)
         self._settled.set()
 
 

@@ -11,10 +11,10 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from hvbackup.errors import EntryNotFound, HvBackupError, ImageUnsupported
 from hvbackup.events import EventSink, Note
+from hvbackup.images.fuse.names import LINUX_NAMES
 from hvbackup.images.source import Source
 
 FOLDER_MODE = stat.S_IFDIR | 0o555
@@ -34,6 +34,8 @@ class View:
 
     #: Times are whole nanoseconds.
     use_ns = True
+    #: How names that are not Unicode become bytes: an error handler for UTF-8.
+    name_errors = LINUX_NAMES
 
     def __init__(self, events: EventSink, size: int) -> None:
         self._events = events
@@ -97,6 +99,3 @@ class View:
 def no_attribute(path: str) -> OSError:
     """What to raise for an extended attribute that is not there."""
     return OSError(NO_ATTRIBUTE, path)
-
-
-Attributes = dict[str, Any]
