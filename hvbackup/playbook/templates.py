@@ -18,8 +18,8 @@ from hvbackup.errors import HvBackupError, PlaybookError
 from hvbackup.playbook.nodes import Map, Place, Seq, Text, place_of, place_text
 from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
-from hvbackup.playbook.templating.filters_text import type_debug
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
+from hvbackup.playbook.templating.type_names import type_name
 from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
 from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, rendered_key, result, seen
 
@@ -156,6 +156,8 @@ class _Scope:
 
     def render_text(self, text: Text) -> Any:
         """See `values.Scope`."""
+        if text.startswith("#jinja2:"):
+            return _failed(PlaybookError("settings of Jinja in a text are not read", place=place_text(text.place)))
         if not any(mark in text for mark in _MARKS):
             return Opened(text) if text.secret else str(text)
         value = self.evaluate(text, expression=False)
@@ -239,5 +241,5 @@ def _kind(value: Any) -> str:
     if isinstance(value, Opened):
         return "a secret text"
     names = {"str": "a text", "int": "a number", "float": "a number", "NoneType": "nothing"}
-    name = type_debug(value)
+    name = type_name(value)
     return names.get(name, f"a {name}")

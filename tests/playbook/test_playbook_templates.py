@@ -235,7 +235,7 @@ def test_dates_are_values(templar: Templar) -> None:
     [
         ("{{ nmae }}", "site.yml:5:9", "'nmae' is undefined", "Did you mean 'name'?"),
         ("{{ settings.bad }}", "vars.yml:4:26", "'nowhere' is undefined", "Define it"),
-        ("{{ settings.godo }}", "site.yml:5:9", "has no attribute 'godo'", "Define it"),
+        ("{{ settings.godo }}", "site.yml:5:9", "a dict has no 'godo'", "Define it"),
         ("{{ broken }}", "vars.yml:8:9", "unsupported operand", None),
         ("{{ loop_a }}", "vars.yml:7:9", "refers to itself (loop_a → loop_b → loop_a)", None),
         ("{{ one | defualt(2) }}", "site.yml:5:9", "there is no filter 'defualt'", "Did you mean 'default'?"),
@@ -372,9 +372,23 @@ _PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(_PIECES, max_size=14).map("".join))
-@settings(max_examples=400, deadline=None)
+_ANY = st.lists(_PIECES, max_size=14).map("".join)
+
+
+@given(_ANY)
+@settings(max_examples=300, deadline=None)
 def test_whatever_the_template_it_gives_a_value_or_one_error(text: str) -> None:
+    _try(text)
+
+
+@pytest.mark.slow
+@given(_ANY)
+@settings(max_examples=20_000, deadline=None)
+def test_whatever_the_template_it_gives_a_value_or_one_error_at_length(text: str) -> None:
+    _try(text)
+
+
+def _try(text: str) -> None:
     templar = Templar()
     variables = read_yaml_text(VARIABLES, "vars.yml")
     for attempt in (

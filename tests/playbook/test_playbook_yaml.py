@@ -205,9 +205,23 @@ _FRAGMENTS = st.sampled_from(
 )
 
 
-@given(st.lists(_FRAGMENTS, max_size=30).map("".join) | st.text(max_size=60))
-@settings(max_examples=400, deadline=None)
+_ANY = st.lists(_FRAGMENTS, max_size=30).map("".join) | st.text(max_size=60)
+
+
+@given(_ANY)
+@settings(max_examples=300, deadline=None)
 def test_whatever_the_text_it_is_read_or_refused(text: str) -> None:
+    _try(text)
+
+
+@pytest.mark.slow
+@given(_ANY)
+@settings(max_examples=30_000, deadline=None)
+def test_whatever_the_text_it_is_read_or_refused_at_length(text: str) -> None:
+    _try(text)
+
+
+def _try(text: str) -> None:
     try:
         content = read(text)
     except PlaybookError:

@@ -95,6 +95,16 @@ class VariableContext(Context):
     __repr__ = object.__repr__
 
 
+def _listed(value: Any) -> Any:
+    """What a method gives, as a list where Python gives a view or an iterator."""
+    if isinstance(value, (ItemsView, ValuesView)):
+        items = list(value)
+        single = [item[1] for item in items] if isinstance(value, ItemsView) else items
+        absent = next((each for each in single if isinstance(each, Undefined)), None)
+        return items if absent is None else absent
+    return list(value) if isinstance(value, (Iterator, KeysView)) else value
+
+
 @pass_context
 def _as_it_is(_context: Context, value: Any) -> Any:
     """Print a value; that this needs the context keeps Jinja from folding constants while it compiles."""
@@ -117,7 +127,6 @@ class Environment(SandboxedEnvironment):
             finalize=_as_it_is,
             optimized=False,
             cache_size=0,
-            extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         )
         self.filters = dict(filters)
         self.tests = dict(tests)
@@ -212,6 +221,4 @@ class Environment(SandboxedEnvironment):
         value = super().call(
             __context, __obj, *map(plain, args), **{name: plain(item) for name, item in kwargs.items()}
         )
-        if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView)):
-            return list(value)
-        return value
+        return _listed(value)

@@ -147,13 +147,6 @@ def split(value: str, separator: str | None = None, limit: int = -1) -> list[str
     return str(value).split(separator, limit)
 
 
-def type_debug(value: Any) -> str:
-    """`type_debug`: the name of a type, as Ansible shows it."""
-    names = {"LazyMap": "dict", "LazySeq": "list", "Opened": "str", "Missing": "UndefinedMarker"}
-    name = type(value).__name__
-    return names.get(name, name)
-
-
 TEXT_FILTERS: dict[str, Any] = {
     "bool": to_bool,
     "regex_replace": regex_replace,

@@ -6,12 +6,14 @@ from typing import Any
 
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.tests import TESTS as JINJA_TESTS
+from jinja2.utils import Namespace
 
 from hvbackup.playbook.templating.filters_data import DATA_FILTERS, default, extract, mandatory, ternary
 from hvbackup.playbook.templating.filters_format import FORMAT_FILTERS, now
-from hvbackup.playbook.templating.filters_text import TEXT_FILTERS, type_debug
+from hvbackup.playbook.templating.filters_text import TEXT_FILTERS
 from hvbackup.playbook.templating.plugins import as_filter, as_test
 from hvbackup.playbook.templating.tests_ansible import ANSIBLE_TESTS, defined, undefined
+from hvbackup.playbook.templating.type_names import type_name
 
 #: They look at what they are given, also when it is undefined.
 _TAKE_MISSING: dict[str, Any] = {
@@ -19,7 +21,7 @@ _TAKE_MISSING: dict[str, Any] = {
     "d": default,
     "mandatory": mandatory,
     "ternary": ternary,
-    "type_debug": type_debug,
+    "type_debug": type_name,
 }
 #: They take items one by one, so that one undefined item does not spoil the others.
 _TAKE_LAZY = ("map", "select", "reject", "selectattr", "rejectattr", "length", "count", "first", "last", "list")
@@ -54,4 +56,4 @@ def _with_full_names(plugins: dict[str, Any]) -> dict[str, Any]:
 
 FILTERS: dict[str, Any] = _filters()
 TESTS: dict[str, Any] = _tests()
-GLOBALS: dict[str, Any] = {"now": now}
+GLOBALS: dict[str, Any] = {"now": now, "namespace": Namespace}

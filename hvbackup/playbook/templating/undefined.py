@@ -10,8 +10,10 @@ from typing import Any
 from jinja2 import StrictUndefined
 from jinja2.exceptions import UndefinedError
 from jinja2.runtime import Undefined
+from jinja2.utils import missing as NO_OBJECT  # noqa: N812
 
 from hvbackup.errors import HvBackupError
+from hvbackup.playbook.templating.type_names import type_name
 
 
 class Missing(StrictUndefined):
@@ -57,7 +59,10 @@ def sentence(missing: Undefined) -> str:
     """What is missing, for people."""
     if isinstance(missing, Missing) and missing.error is not None:
         return missing.error.message
-    return str(missing._undefined_message)  # noqa: SLF001 - Jinja has no public name for it
+    about, name, hint = missing._undefined_obj, missing._undefined_name, missing._undefined_hint  # noqa: SLF001
+    if hint is None and about is not NO_OBJECT and name is not None:
+        return f"a {type_name(about)} has no {name!r}"
+    return str(missing._undefined_message)  # noqa: SLF001 - Jinja has no public names for these
 
 
 def _use(self: Missing, *_args: Any, **_kwargs: Any) -> Any:

@@ -31,7 +31,7 @@ class Omit:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<omit>"
+        return "<<Omit>>"
 
 
 OMIT = Omit()
@@ -73,8 +73,12 @@ class LazyMap(Mapping[Any, Any]):
     def __contains__(self, key: object) -> bool:
         return key in self._raw
 
+    def copy(self) -> dict[Any, Any]:
+        """A dictionary of its own, as `dict.copy` gives."""
+        return dict(self)
+
     def __eq__(self, other: object) -> bool:
-        return bool(plain(self) == plain(other))
+        return self is other or bool(plain(self) == plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -109,8 +113,12 @@ class LazySeq(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._raw)
 
+    def copy(self) -> list[Any]:
+        """A list of its own, as `list.copy` gives."""
+        return list(self)
+
     def __eq__(self, other: object) -> bool:
-        return bool(plain(self) == plain(other))
+        return self is other or bool(plain(self) == plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
