@@ -14,9 +14,10 @@ from hvbackup.images import extracted_streams as streams
 from hvbackup.images.destination import Destination, Folder, Parts, temporary_name
 from hvbackup.images.extraction_plan import Item
 from hvbackup.images.extraction_record import ExtractionOptions, FileStatus, Ledger
-from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem, Stream
+from hvbackup.images.filesystems.contract import Entry, EntryKind, Stream
 from hvbackup.images.link_targets import target_inside
 from hvbackup.images.names import FolderNames, NameRules
+from hvbackup.images.opened_ahead import OpenedAhead
 from hvbackup.images.walk import CASELESS
 
 #: What is wrong with one file, and not with the way to all of them.
@@ -27,7 +28,7 @@ class EntryWriter:
     """Writes what is no folder, and completes folders."""
 
     def __init__(
-        self, files: FileSystem, place: Destination, rules: NameRules, options: ExtractionOptions, ledger: Ledger
+        self, files: OpenedAhead, place: Destination, rules: NameRules, options: ExtractionOptions, ledger: Ledger
     ) -> None:
         self._files = files
         self._place = place
@@ -36,6 +37,15 @@ class EntryWriter:
         self._ledger = ledger
         #: The first name written of each file that has several, and how many are still to come.
         self._names: dict[int, tuple[Parts, int]] = {}
+
+    def prepare(self, item: Item) -> None:
+        """Begin to open a file that will be written next; what is there already, and may become a link, is not read."""
+        if item.entry.kind is not EntryKind.FILE or item.entry.unreadable or item.entry.links > 1:
+            return
+        with suppress(OSError, ValueError):  # it will be met again, and told of, when the file is written
+            there = self._place.folder(item.parts[:-1]).look(item.parts[-1])
+            if there is None or self._options.replace:
+                self._files.prepare(item.entry.path)
 
     def write(self, item: Item) -> None:
         """Write an entry, or record why not.
@@ -85,7 +95,7 @@ class EntryWriter:
 
     def _contents(self, item: Item) -> str | None:
         entry = item.entry
-        source = writing.of_image(lambda: self._files.open(entry.path))
+        pieces = self._files.pieces(self._files.open(entry.path), entry.size_bytes)
         hasher: Any = sha256() if self._options.hashes else None
 
         def seen(data: bytes) -> None:
@@ -95,7 +105,7 @@ class EntryWriter:
 
         folder = self._place.folder(item.parts[:-1])
         with writing.whole_file(folder, item.parts[-1], _mode(entry)) as (file, temporary):
-            writing.copy_contents(source, entry.size_bytes, file, seen, sparse=writing.is_sparse(entry))
+            writing.copy_contents(pieces, entry.size_bytes, file, seen, sparse=writing.is_sparse(entry))
             if entry.streams:
                 self._streams(item, folder, temporary)
             if self._options.modes and entry.mode is not None:
@@ -158,7 +168,7 @@ class EntryWriter:
         if streams.has_attribute(held, stream):
             self._ledger.record(item, FileStatus.KEPT, stream=stream.name, reason=as_attribute, size=stream.size_bytes)
             return
-        source = writing.of_image(lambda: self._files.open(entry.path, stream=stream.name))
+        source = self._files.open(entry.path, stream.name)
         if streams.write_attribute(held, stream, source):
             self._ledger.record(item, FileStatus.OK, stream=stream.name, reason=as_attribute, size=stream.size_bytes)
             return
@@ -167,7 +177,7 @@ class EntryWriter:
             item,
             name,
             stream,
-            source,
+            self._files.pieces(source, stream.size_bytes),
             lambda data: self._ledger.progress(len(data), path),
             replace=self._options.replace,
         )
@@ -177,7 +187,7 @@ class EntryWriter:
     # ---------------------------------------------------------------- links and folders
 
     def _link(self, item: Item) -> None:
-        target = target_inside(item.entry.target or "", len(item.parts) - 1, windows=self._files.info.kind in CASELESS)
+        target = target_inside(item.entry.target or "", len(item.parts) - 1, windows=self._files.kind in CASELESS)
         if target is None:
             self._ledger.record(
                 item, FileStatus.SKIPPED, reason=f"a link to {item.entry.target}, out of the destination"

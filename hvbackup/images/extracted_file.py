@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import BinaryIO, Protocol
 
-from hvbackup.errors import HvBackupError, ImageDamaged
 from hvbackup.images.destination import Folder, temporary_name
 from hvbackup.images.filesystems.contract import Entry
-from hvbackup.images.source import MIB, Source
+from hvbackup.images.source import MIB
 
 #: Zeros in such pieces become holes in a file that is sparse on the disk.
 _HOLE_BYTES = 64 * 1024
@@ -45,41 +44,20 @@ def whole_file(folder: Folder, name: str, mode: int) -> Iterator[tuple[BinaryIO,
         raise
 
 
-def copy_contents(source: Source, size: int, file: BinaryIO, seen: Seen, *, sparse: bool) -> None:
-    """Copy `size` bytes; where `sparse`, zeros are left out and become holes.
+def copy_contents(pieces: Iterable[bytes], size: int, file: BinaryIO, seen: Seen, *, sparse: bool) -> None:
+    """Write the pieces of a file of `size` bytes; where `sparse`, zeros are left out and become holes.
 
     Raises:
-        ImageDamaged: The source has more or fewer bytes, or could not be read.
         OSError: They could not be written.
     """
-    if source.size != size:
-        raise ImageDamaged(f"it is {size} bytes long by its folder, and {source.size} when it is read")
-    offset = 0
-    while offset < size:
-        data = read(source, offset, min(MIB, size - offset))
+    for data in pieces:
         seen(data)
         if sparse:
             _write_around_holes(file, data)
         else:
             write_all(file, data)
-        offset += len(data)
     if sparse:
         file.truncate(size)
-
-
-def read(source: Source, offset: int, size: int) -> bytes:
-    """Read bytes that must be there.
-
-    Raises:
-        ImageDamaged: They are not, or the disk could not be read.
-    """
-    try:
-        data = source.read_at(offset, size)
-    except OSError as error:  # not to be taken for an error of the destination
-        raise ImageDamaged(f"the disk could not be read: {error}") from error
-    if len(data) != size:
-        raise ImageDamaged(f"it ends at {offset + len(data)} bytes, too early")
-    return data
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -136,13 +114,3 @@ def is_same(size: int, modified_at: datetime | None, there: os.stat_result) -> b
     wanted = nanoseconds(modified_at)
     late = wanted - there.st_mtime_ns
     return 0 <= late < 1000 or (there.st_mtime_ns % 1_000_000_000 == 0 and 0 <= late < 2_000_000_000)
-
-
-def of_image(read_it: Callable[[], Source]) -> Source:
-    """Open contents; an error of the system is one of the disk, not of the destination."""
-    try:
-        return read_it()
-    except HvBackupError:
-        raise
-    except OSError as error:
-        raise ImageDamaged(f"the disk could not be read: {error}") from error

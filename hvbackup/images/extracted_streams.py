@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 from hvbackup.images.destination import Destination, Parts
-from hvbackup.images.extracted_file import Seen, copy_contents, is_same, read, set_times, whole_file
+from hvbackup.images.extracted_file import Seen, copy_contents, is_same, set_times, whole_file
 from hvbackup.images.extraction_plan import Item
 from hvbackup.images.filesystems.contract import Stream
+from hvbackup.images.opened_ahead import read
 from hvbackup.images.source import Source
 
 #: Longest stream that becomes an attribute; ext4 has 4 KiB for all attributes of a file.
@@ -46,7 +48,7 @@ def _attribute(stream: Stream) -> str:
 
 
 def write_beside(
-    place: Destination, item: Item, name: str, stream: Stream, source: Source, seen: Seen, *, replace: bool
+    place: Destination, item: Item, name: str, stream: Stream, pieces: Iterable[bytes], seen: Seen, *, replace: bool
 ) -> tuple[Parts, bool]:
     """Write a stream as a file in the folder beside; return where it is, and whether it was there already.
 
@@ -62,6 +64,6 @@ def write_beside(
     if there is not None and not replace:
         raise FileExistsError(f"{'/'.join(parts)} is there, and differs")
     with whole_file(folder, name, 0o666) as (file, temporary):
-        copy_contents(source, stream.size_bytes, file, seen, sparse=False)
+        copy_contents(pieces, stream.size_bytes, file, seen, sparse=False)
         set_times(folder, temporary, item.entry)
     return parts, False

@@ -8,6 +8,7 @@ read is a failure of that file, never zeros.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from hvbackup.errors import ImageError, RestoreRefused
@@ -25,6 +26,7 @@ from hvbackup.images.extraction_record import (
     Stopped,
 )
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem
+from hvbackup.images.opened_ahead import OpenedAhead
 from hvbackup.images.walk import parse_pattern, walk
 
 __all__ = ["ExtractedFile", "ExtractionOptions", "ExtractionResult", "FileStatus", "extract"]
@@ -85,13 +87,17 @@ class _Extraction:
 
     def run(self, patterns: Iterable[tuple[str, str]]) -> ExtractionResult:
         """Extract, and say what was achieved."""
-        writer = EntryWriter(self._files, self._place, self._rules, self._options, self._ledger)
         try:
-            for window in windows(self._items(patterns), self._options.window):
-                for item in window.items:
-                    writer.write(item)
-                for item in window.complete:
-                    writer.complete(item)
+            with OpenedAhead(self._files) as ahead:
+                writer = EntryWriter(ahead, self._place, self._rules, self._options, self._ledger)
+                for window in windows(self._items(patterns), self._options.window):
+                    for item, before in zip_longest(window.items, [None, *window.items]):
+                        if item is not None:
+                            writer.prepare(item)
+                        if before is not None:
+                            writer.write(before)
+                    for item in window.complete:
+                        writer.complete(item)
         except Stopped as stopped:
             return self._ledger.result(str(stopped))
         return self._ledger.result(None)
