@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 _SHOWN = {
-    **{"LazyMap": "dict", "LazySeq": "list", "Opened": "str"},
-    **dict.fromkeys(("Missing", "Failed"), "UndefinedMarker"),
-}
     "LazyMap": "dict",
     "LazySeq": "list",
     "Opened": "str",
