@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,54 +24,64 @@ DISK_SIZE = SECTORS * 512
 
 
 class Write(NamedTuple):
-    """Some 4 KiB units of the disk, filled with one byte (0 for zeros)."""
+    """Some sectors of 512 bytes, filled with one byte (0 for zeros)."""
 
     first: int
-    units: int
+    sectors: int
     fill: int
+
+    def rounded(self, sector_size: int) -> Write:
+        """The least write of whole sectors of that size that holds this one."""
+        ratio = sector_size // 512
+        first, end = self.first // ratio * ratio, -(-(self.first + self.sectors) // ratio) * ratio
+        return Write(first, min(end, SECTORS) - first, self.fill)
 
 
 class Layer:
-    """What one file of a chain holds: its own bytes, and which units they are."""
+    """What one file of a chain holds: its own bytes, and which sectors they are."""
 
     def __init__(self, writes: list[Write]) -> None:
         self.content = bytearray(b"\xee") * DISK_SIZE  # never to be seen
-        self.own = bytearray(DISK_SIZE // 4096)
+        self.own = bytearray(SECTORS)
         for write in writes:
             apply(self.content, write)
-            self.own[write.first : write.first + write.units] = b"\1" * len(self.own[write.first :][: write.units])
+            self.own[write.first : write.first + write.sectors] = b"\1" * write.sectors
 
     def blocks(self, block_size: int, sector_size: int) -> dict[int, Block]:
         blocks: dict[int, Block] = {}
         for number in range(-(-DISK_SIZE // block_size)):
-            own = self.own[number * block_size // 4096 : (number + 1) * block_size // 4096]
+            own = self.own[number * block_size // 512 : (number + 1) * block_size // 512]
             data = bytes(self.content[number * block_size : (number + 1) * block_size])
             if not any(own):
                 continue
             if all(own):
-                blocks[number] = data if any(data[::4096]) else BlockState.ZERO
+                blocks[number] = data if any(data[::512]) else BlockState.ZERO
             else:
-                bits = "".join(str(unit) * (4096 // sector_size) for unit in own)[::-1]
+                bits = "".join(map(str, own[:: sector_size // 512]))[::-1]
                 bitmap = int(bits, 2).to_bytes(-(-len(bits) // 8), "little")
                 blocks[number] = PartialBlock(data, bitmap)
         return blocks
 
 
 def apply(content: bytearray, write: Write) -> None:
-    first, end = write.first * 4096, min((write.first + write.units) * 4096, DISK_SIZE)
-    content[first:end] = bytes([write.fill]) * (end - first)
+    content[write.first * 512 : (write.first + write.sectors) * 512] = bytes([write.fill]) * (write.sectors * 512)
 
 
-UNITS = DISK_SIZE // 4096
 writes = st.builds(
     Write,
-    first=st.integers(0, UNITS - 1),
-    units=st.one_of(st.integers(1, 40), st.integers(200, 1200)),
+    first=st.integers(0, SECTORS - 1),
+    sectors=st.one_of(st.integers(1, 20), st.integers(20, 320), st.integers(1600, 9600)),
     fill=st.integers(0, 255),
 )
 layers = st.lists(st.lists(writes, max_size=6), min_size=1, max_size=4)
 reads = st.lists(st.tuples(st.integers(0, DISK_SIZE), st.integers(0, 3 * MIB)), min_size=1, max_size=8)
-Build: TypeAlias = Callable[[Path, list[Layer]], Image]
+
+
+class Build(NamedTuple):
+    """How a chain is made of layers, and the least that can be written to it."""
+
+    chain: Callable[[Path, list[Layer]], Image]
+    sector_size: int
 
 
 def build_vhdx(block_size: int, sector_size: int) -> Build:
@@ -97,7 +107,7 @@ def build_vhdx(block_size: int, sector_size: int) -> Build:
             path.unlink()
         return open_chain(sources[::-1])
 
-    return build
+    return Build(build, sector_size)
 
 
 def build_vhd(block_size: int) -> Build:
@@ -115,14 +125,14 @@ def build_vhd(block_size: int) -> Build:
             path.unlink()
         return open_chain(sources[::-1])
 
-    return build
+    return Build(build, 512)
 
 
 def rooted(layer: Layer, number: int, block_size: int) -> bytes:
     """A block of a disk without parent: what was never written is zeros."""
     data = bytearray()
-    for unit in range(number * block_size // 4096, min((number + 1) * block_size // 4096, UNITS)):
-        data += layer.content[unit * 4096 : (unit + 1) * 4096] if layer.own[unit] else bytes(4096)
+    for sector in range(number * block_size // 512, min((number + 1) * block_size // 512, SECTORS)):
+        data += layer.content[sector * 512 : (sector + 1) * 512] if layer.own[sector] else bytes(512)
     return bytes(data)
 
 
@@ -133,11 +143,12 @@ def _clipped(extents: Iterable[Extent], start: int, end: int) -> list[tuple[obje
 
 
 def _hold(build: Build, folder: Path, chain: list[list[Write]], wanted: list[tuple[int, int]]) -> None:
+    chain = [[write.rounded(build.sector_size) for write in layer] for layer in chain]
     model = bytearray(DISK_SIZE)
     for write in (write for layer in chain for write in layer):
         apply(model, write)
 
-    image = build(folder, [Layer(layer) for layer in chain])
+    image = build.chain(folder, [Layer(layer) for layer in chain])
 
     assert image.size == DISK_SIZE
     for offset, size in wanted:
