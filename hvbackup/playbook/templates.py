@@ -28,6 +28,7 @@ __all__ = ["OMIT", "HostVariables", "Templar"]
 #: Deepest chain of variables that refer to each other.
 MAX_DEPTH = 40
 _MARKS = ("{{", "{%", "{#")
+_NO_LOOKUPS = ("lookup", "query", "q")
 
 
 class Templar:
@@ -210,11 +211,17 @@ def _placed(error: HvBackupError, place: Place | None) -> PlaybookError:
 def _error_of(absent: Undefined, place: Place | None, variables: Mapping[str, Any]) -> PlaybookError:
     if isinstance(absent, Missing) and absent.error is not None:
         return _placed(absent.error, place)
+    return PlaybookError(sentence(absent), place=place_text(place), hint=_hint_for(absent, variables))
+
+
+def _hint_for(absent: Undefined, variables: Mapping[str, Any]) -> str:
     name = getattr(absent, "_undefined_name", None)
-    hint = None
-    if isinstance(name, str) and getattr(absent, "_undefined_obj", missing) is missing:
-        hint = suggestion(name, [each for each in variables if isinstance(each, str)])
-    return PlaybookError(sentence(absent), place=place_text(place), hint=hint or "Define it, or use `| default(...)`.")
+    about = getattr(absent, "_undefined_obj", missing)
+    if about is missing and name in _NO_LOOKUPS:
+        return "There are no lookups here: use variables, vars_files or a vault."
+    known = variables if about is missing else about if isinstance(about, Mapping) else ()
+    near = suggestion(name, [each for each in known if isinstance(each, str)]) if isinstance(name, str) else None
+    return near or "Define it, or use `| default(...)`."
 
 
 def _template_error(error: TemplateError, text: Text) -> PlaybookError:
@@ -224,7 +231,8 @@ def _template_error(error: TemplateError, text: Text) -> PlaybookError:
         if message.startswith(f"No {kind} named"):
             name = message.split("'")[1]
             message = f"there is no {kind} {name!r}"
-            hint = suggestion(name, known) or f"docs/playbooks.md lists the {kind}s that there are."
+            own = [each for each in known if ("." in each) == name.startswith("ansible.builtin.")]
+            hint = suggestion(name, own) or f"docs/playbooks.md lists the {kind}s that there are."
     if isinstance(error, SecurityError):
         message = f"the template is refused: {message}"
     place = text.place
