@@ -178,11 +178,13 @@ _CONVERTED = frozenset(_STANDARD + name for name in ("int", "float", "bool", "nu
 
 
 def _joined(place: Place, merged: list[Map], own: dict[Any, Any], places: dict[Any, Place]) -> Map:
-    """As PyYAML: merged keys come first, what is written in the mapping itself wins."""
+    """Merged keys come first, of several mappings the first wins, and what is written in the mapping itself."""
     joined = Map(place=place)
-    for each in reversed(merged):
-        joined.update(each)
-        joined.key_places.update(each.key_places)
+    for each in merged:
+        for key, value in each.items():
+            if key not in joined:
+                joined[key] = value
+                joined.key_places[key] = each.key_places[key]
     joined.update(own)
     joined.key_places.update(places)
     return joined

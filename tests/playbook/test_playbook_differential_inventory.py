@@ -86,6 +86,12 @@ def folder(tmp_path: Path) -> Path:
         "several/03.cfg": "this is not read",
         "several/.hidden": "nor this",
         "several/group_vars/one.yml": "f: several\n",
+        "play/group_vars/all.yml": "who: play_all\nplay_all: 1\nfile_all: play\n",
+        "play/group_vars/hyperv/main.yml": "who: play_hyperv\nfile: play_hyperv\n",
+        "play/group_vars/silver.yml": "file: play_silver\n",
+        "play/group_vars/web.json": '{"web_file": 2}',
+        "play/host_vars/hv03.yml": "who: play_host\n",
+        "play/host_vars/hv02.yaml": "note: play_host\n",
         "several/sub/inner.yml": "three: {hosts: {c1: }, vars: {x: 1}}\n",
     }
     for name, text in files.items():
@@ -104,8 +110,8 @@ def _ours(inventory: Inventory) -> dict[str, Any]:
     return {"hosts": hosts, "groups": {name: sorted(hosts) for name, hosts in inventory.groups.items()}}
 
 
-def _theirs(run_ansible: Any, folder: Path, sources: list[str]) -> dict[str, Any]:
-    arguments = [part for source in sources for part in ("-i", source)]
+def _theirs(run_ansible: Any, folder: Path, sources: list[str], *options: str) -> dict[str, Any]:
+    arguments = [*options, *(part for source in sources for part in ("-i", source))]
     done = run_ansible("ansible-inventory", *arguments, "--list", cwd=folder)
     answer = json.loads(done.stdout)
     variables = answer.pop("_meta")["hostvars"]
@@ -148,6 +154,18 @@ def test_hosts_groups_and_variables_are_those_of_ansible(
     assert ours["hosts"] == rendered
     assert {name: hosts for name, hosts in ours["groups"].items() if hosts} == {
         name: hosts for name, hosts in theirs["groups"].items() if hosts
+    }
+
+
+@pytest.mark.parametrize("sources", [["inv/site.yml"], ["ini/hosts", "inv/site.yml"]])
+def test_variables_beside_the_playbook_have_the_same_rank_as_under_ansible(
+    sources: list[str], folder: Path, run_ansible: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    ours = _ours(read_inventory(sources, playbook_folder=folder / "play"))
+    theirs = _theirs(run_ansible, folder, sources, "--playbook-dir", "play")
+    assert ours["hosts"] == {
+        host: _rendered(variables, ours["hosts"].get(host, {})) for host, variables in theirs["hosts"].items()
     }
 
 

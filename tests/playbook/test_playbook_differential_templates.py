@@ -720,6 +720,56 @@ result_ok.missing | default(0) == 0
 result_bad.msg
 """
 
+#: YAML whose values both must read alike.
+SCALARS = r"""
+scalars:
+  - [yes, Yes, YES, no, on, Off, true, True, TRUE, "yes", y, n, Y]
+  - [null, Null, ~, "", "null"]
+  -
+  - [0, 1, -1, +1, 007, 010, 0o10, 0x10, 0X10, 0b101, 1_000, 1:30, 1:30:15, 99:99, "1", 08, 09]
+  - [1.0, 1., .5, 1e3, 1e+3, 1.5e3, 1.5e+3, -0.0, .inf, -.INF, 1_0.5, 1:30.5, "1.0", 1.2.3, 1e]
+  - [2024-05-06, "2024-05-06", 2024-5-6, 2024-05-06T10:11:12Z, 2024-05-06 10:11:12.5 +2, 24-05-06]
+  - [a:b, "a: b", 'it''s', "tab\t\u00e9\x41", plain text here, -a, .a, "=", <, '@x', "#no", a#b, a # comment
+    ]
+  - |
+    literal
+      indented
+
+    end
+  - |-
+    stripped
+  - |+
+    kept
+
+  - >
+    folded
+    text
+
+    second
+  - >-
+    folded and
+    stripped
+  - "double
+    quoted     over lines"
+  - plain
+    over lines
+  - {a: 1, "b": two, 3: three, true: yes, null: x, 1.5: f}
+  - !!str 5
+  - !!int "5"
+  - !!float 5
+  - !unsafe "{{ not_a_template }}"
+  - [a, b, ]
+  - {a, b: }
+  - ? key
+    : value
+  - &anchor {x: 1, y: [1, 2]}
+  - *anchor
+  - {<<: *anchor, x: 2, z: 3}
+  - {<<: [{q: 1, r: 1}, {r: 2, s: 2}], s: 3}
+  - C:\Windows
+  - "C:\\Windows"
+"""
+
 #: What is meant to be different, with the reason: see docs/playbooks.md.
 DIFFERENT = {
     "{{ lookup }}": "there are no lookups",
@@ -769,3 +819,11 @@ def test_conditions_hold_as_they_do_under_ansible(ansible_values: Callable[..., 
     condition = Templar().condition
     ours = [_ours(condition, source, variables) for source in sources]
     _compare(sources, ours, ansible_values(VARIABLES, sources, conditions=True))
+
+
+def test_yaml_is_read_as_ansible_reads_it(ansible_values: Callable[..., list[Any]]) -> None:
+    variables = read_yaml_text(SCALARS, "variables.yml")
+    # As text, so that 1, 1.0 and true are told apart, and keys keep their types.
+    sources = [f"{{{{ scalars[{number}] | string }}}}" for number in range(len(variables["scalars"]))]
+    render = Templar().render
+    _compare(sources, [_ours(render, source, variables) for source in sources], ansible_values(SCALARS, sources))
