@@ -28,17 +28,22 @@ from hvbackup.errors import (
 )
 from hvbackup.events import Cancellation
 from hvbackup.images.extraction import extract
-from hvbackup.images.filesystems.contract import Entry, EntryKind, Stream
+from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystem, Stream
+from hvbackup.images.filesystems.engines import open_file_system
 from hvbackup.images.filesystems.limits import Limits
 from hvbackup.images.filesystems.sandbox import SandboxedFileSystem, open_in_sandbox
 from hvbackup.images.filesystems.worker_process import worker_command
-from hvbackup.images.source import BytesSource, Source
+from hvbackup.images.source import BytesSource, FileSource, Source
 from hvbackup.images.walk import walk
 
 if TYPE_CHECKING:
     from tests.images.images_test_engine import HARM, MemoryFiles, Node, folder, volume_of
+    from tests.images.images_volumes import empty_file
+    from tests.images.images_volumes import run as program
 else:
     from images_test_engine import HARM, MemoryFiles, Node, folder, volume_of
+    from images_volumes import empty_file
+    from images_volumes import run as program
 
 MIB = 1024 * 1024
 HERE = str(Path(__file__).parent)
@@ -420,9 +425,9 @@ def test_an_answer_that_is_nonsense_ends_the_parser(answer: str, tmp_path: Path)
         list(files.entries("/"))
 
 
-@pytest.mark.parametrize("answer", ["send(['Contents', 5], b'123456')", "send(['Contents', 5], b'1234')"])
+@pytest.mark.parametrize("answer", ["5, False], b'123456')", "5, False], b'1234')", "5, True])", "0, False], b'1')"])
 def test_more_or_fewer_bytes_than_a_file_has_are_refused(answer: str, tmp_path: Path) -> None:
-    (tmp_path / "liar2.py").write_text(LIAR.replace("ANSWER", answer))
+    (tmp_path / "liar2.py").write_text(LIAR.replace("ANSWER", f"send(['Contents', {answer}"))
     with sandbox(command=worker_command("liar2", str(tmp_path))) as files, pytest.raises(ReaderDied, match="bytes"):
         files.open("/x")
 
@@ -461,11 +466,44 @@ def test_a_name_that_no_file_can_have_is_shown_and_cannot_be_read() -> None:
 # ---------------------------------------------------------------- the engines, and other systems
 
 
-def test_the_engines_run_in_it(tmp_path: Path) -> None:
+def test_the_engines_run_in_it() -> None:
     """A volume of zeros is damaged, and said so by the library in the other process."""
-    for kind in ("ntfs", "fat32", "ext4", "xfs"):
+    for kind in ("ntfs", "fat32", "ext4", "xfs", "exfat"):
         with pytest.raises((ImageDamaged, ImageUnsupported)):
             open_in_sandbox(BytesSource(bytes(MIB)), kind)
+
+
+def everything(files: FileSystem) -> list[object]:
+    """What a file system says of itself, of every entry, and in every file."""
+    found: list[object] = [files.info]
+    for entry in walk(files, streams=True):
+        found += [entry, files.entry(entry.path)]
+        if entry.kind is EntryKind.FILE:
+            source = files.open(entry.path)
+            found.append(source.read_at(0, source.size))
+            found += [files.open(entry.path, stream=each.name).read_at(0, each.size_bytes) for each in entry.streams]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["ext4", "fat32", "ntfs"])
+def test_the_engines_say_in_it_what_they_say_here(kind: str, tmp_path: Path) -> None:
+    tree, image = tmp_path / "tree", empty_file(tmp_path / "image", 40 * MIB)
+    (tree / "folder").mkdir(parents=True)
+    (tree / "big").write_bytes(bytes(range(256)) * 10_000)
+    for number in range(300):
+        (tree / "folder" / f"Grün {number}").write_bytes(b"x" * number * 13)
+    if kind == "ext4":
+        program("mke2fs", "-q", "-t", "ext4", "-d", tree, image)
+    elif kind == "fat32":
+        program("mkfs.vfat", "-F", "32", "-s", "1", image)
+        program("mcopy", "-s", "-i", image, tree / "big", tree / "folder", "::/")
+    else:
+        program("mkfs.ntfs", "-F", "-Q", "-q", image)
+        program("ntfscp", "-f", image, tree / "big", "/big")
+    with FileSource(image) as volume, open_file_system(volume, kind) as here, open_in_sandbox(volume, kind) as there:
+        expected = everything(here)
+        assert expected == everything(there)
+        assert bytes(range(256)) * 10_000 in expected
 
 
 def test_a_job_of_windows_limits_memory_and_processes() -> None:

@@ -153,9 +153,13 @@ class Listed(Message, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Contents(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The length of the whole file or stream; the bytes asked for go with this."""
+    """The length of the whole file or stream; the bytes asked for go with this.
+
+    Where they are those of the last `VolumeBytes` (`as_sent`), they are not sent back: the user has them.
+    """
 
     size_bytes: Number
+    as_sent: bool
 
 
 class Problem(Message, frozen=True, array_like=True, tag=True, gc=False):

@@ -124,6 +124,7 @@ class _Parser:
         self._setup = setup
         self._opener = opener
         self._files: FileSystem | None = None
+        self._volume: _Volume | None = None
         self._contents: OrderedDict[tuple[bytes, bytes | None], Source] = OrderedDict()
         self._listings: OrderedDict[tuple[bytes, bool, int], _Listing] = OrderedDict()
 
@@ -145,8 +146,8 @@ class _Parser:
 
     def _answer(self, question: Message) -> tuple[Message, bytes]:
         if isinstance(question, OpenVolume):
-            volume = _Volume(self._channel, self._setup.volume_bytes)
-            self._files = self._opener(volume, self._setup.kind)
+            self._volume = _Volume(self._channel, self._setup.volume_bytes)
+            self._files = self._opener(self._volume, self._setup.kind)
             return pack_info(self._files.info), b""
         if self._files is None:
             raise ProtocolViolated("the volume is not open")
@@ -190,7 +191,9 @@ class _Parser:
             self._contents[key] = source
             if len(self._contents) > _OPEN_FILES:
                 self._contents.popitem(last=False)
-        return Contents(source.size), data
+        if self._volume is not None and size and self._volume.sent_last == data:
+            return Contents(source.size, as_sent=True), b""
+        return Contents(source.size, as_sent=False), data
 
 
 def _listed_again(files: FileSystem, question: ListFolder) -> Iterator[Entry]:
@@ -226,7 +229,11 @@ def _cut(text: str) -> bytes:
 
 
 class _Volume:
-    """The volume, read over the channel; what was read last is kept in pieces, as parsers read little and often."""
+    """The volume, read over the channel; what was read last is kept in pieces, as parsers read little and often.
+
+    Attributes:
+        sent_last: The bytes that came last.
+    """
 
     def __init__(self, channel: Channel, size: int) -> None:
         self._channel = channel
@@ -234,6 +241,7 @@ class _Volume:
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._following = -1
         self._ahead = 1
+        self.sent_last = b""
 
     @property
     def size(self) -> int:
@@ -278,4 +286,5 @@ class _Volume:
         message, data = self._channel.receive()
         if not isinstance(decode_question(message), VolumeBytes):
             raise ProtocolViolated("bytes of the volume were asked for, and something else came")
+        self.sent_last = data
         return data

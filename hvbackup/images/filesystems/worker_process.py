@@ -18,6 +18,7 @@ from hvbackup.images.filesystems.channel import Channel
 from hvbackup.images.filesystems.limits import Limits
 from hvbackup.images.filesystems.protocol import (
     Answer,
+    Contents,
     Message,
     ProtocolViolated,
     ReadVolume,
@@ -63,6 +64,7 @@ class WorkerProcess:
         self._volume = volume
         self._seconds = limits.seconds
         self._cancel = cancel
+        self._sent_last = b""
         self._process = _start(command)
         assert self._process.stdin is not None  # noqa: S101  # they are pipes, as asked for
         assert self._process.stdout is not None  # noqa: S101
@@ -90,6 +92,8 @@ class WorkerProcess:
             self._send(question)
             while True:
                 answer, data = self._receive()
+                if isinstance(answer, Contents) and answer.as_sent:
+                    return answer, self._sent_last
                 if not isinstance(answer, ReadVolume):
                     return answer, data
                 self._serve(answer)
@@ -105,6 +109,7 @@ class WorkerProcess:
         self._watchdog.pause()
         data = self._volume.read_at(wanted.offset, wanted.size)
         self._watchdog.resume()
+        self._sent_last = data
         self._send(VolumeBytes(), data)
 
     def _send(self, message: Message, data: bytes = b"") -> None:
