@@ -11,13 +11,16 @@ from hvbackup.secrets import Secret
 MASK = "********"
 #: Shorter secrets are not looked for inside other texts: `a` would be masked in every word.
 _SHORTEST = 4
+#: Words that are in vaulted files as values, and in everything else as well.
+_NO_SECRETS = frozenset({"true", "false", "none", "null"})
 
 
 class SecretText(str):
     """A text out of a vault, or computed from one.
 
-    Its characters are true, so that libraries which take text get the real one (`==`, `len`, `encode`, slices). What
-    shows it (`str`, `repr`, `format`, f-strings, `%s`) shows a mask. Code that needs the plain text calls `reveal`.
+    Its characters are true, so that libraries which take text get the real one (`==`, `len`, `encode`, slices, and
+    JSON encoders: data that is shown passes `Redactor.masked` first). What shows it as text (`str`, `repr`, `format`,
+    f-strings, `%s`) shows a mask. Code that needs the plain text calls `reveal`.
     """
 
     __slots__ = ()
@@ -67,7 +70,8 @@ class Redactor:
     def add(self, secret: str | Secret) -> None:
         """Mask this text from now on, and each of its lines, where it is four characters or longer."""
         text = secret.reveal() if isinstance(secret, (Secret, SecretText)) else secret
-        new = {part for part in {text, text.strip(), *text.splitlines()} if len(part.strip()) >= _SHORTEST}
+        parts = {text, text.strip(), *text.splitlines()}
+        new = {part for part in parts if len(part.strip()) >= _SHORTEST and part.lower() not in _NO_SECRETS}
         with self._lock:
             if not new <= self._known:
                 self._known |= new

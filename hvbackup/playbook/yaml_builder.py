@@ -9,6 +9,7 @@ import yaml
 
 from hvbackup.errors import PlaybookError
 from hvbackup.playbook.nodes import EncryptedText, Map, Place, Seq, Text
+from hvbackup.playbook.redaction import SecretText
 from hvbackup.secrets import Secret
 
 if TYPE_CHECKING:
@@ -146,23 +147,23 @@ class Builder:
         place = self._place(event)
         if event.tag in _VAULT:
             return EncryptedText(text, place, self._open)
+        if self._secret and self._vault is not None:
+            self._vault.redactor.add(text)
         if event.tag == "!unsafe":
-            return text
+            return SecretText(text) if self._secret else text
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._loader.resolve(yaml.ScalarNode, text, event.implicit)
         if tag == _STANDARD + "str":
-            if self._secret and self._vault is not None:
-                self._vault.redactor.add(text)
             return Text(text, place, secret=self._secret)
         if tag not in _CONVERTED:
             self._refuse(event, f"unknown tag {_shown(tag)}", "Tags are !vault and !unsafe.")
         try:
             return self._loader.construct_object(yaml.ScalarNode(tag, text, event.start_mark, event.end_mark))
         except (ValueError, OverflowError, KeyError, AttributeError, IndexError):
-            return self._refuse(
-                event, f"{text[:80]!r} is no {tag.removeprefix(_STANDARD)}", "Quote it to make it text."
-            )
+            # The text is not repeated: it may come from a vault.
+            kind = tag.removeprefix(_STANDARD)
+            return self._refuse(event, f"what stands here is no {kind}", "Quote it to make it text.")
 
     def _open(self, ciphertext: str, place: Place | None) -> Secret:
         if self._vault is None:

@@ -179,6 +179,36 @@ def test_vaulted_inventories_and_variables_are_opened(tmp_path: Path) -> None:
         read_inventory([tmp_path / "hosts"])
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.yml", "a: hunter-secret\na: hunter-secret\n"),
+        ("x.yml", "a: !!int hunter-secret\n"),
+        ("x.yml", "a: [hunter-secret\n"),
+        ("x.yml", "a: hunter-secret\n\tb: 1\n"),
+        ("x.ini", "h hunter-secret\n"),
+        ("x.ini", "[hunter-secret x]\n"),
+        ("x.ini", "[g]\n[g:vars]\nhunter-secret\n"),
+        ("x.ini", "h a='hunter-secret\n"),
+    ],
+)
+def test_errors_in_a_vaulted_file_show_nothing_of_it(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(encrypted(text.encode(), b"correct horse"), encoding="utf-8")
+    with pytest.raises(PlaybookError) as caught:
+        read_inventory([path], vault=Vault(DEFAULT))
+    assert "hunter" not in f"{caught.value.message} {caught.value.hint} {caught.value.place}"
+
+
+def test_every_value_of_a_vaulted_file_is_masked() -> None:
+    vault = Vault({})
+    content = read_yaml_text(
+        "a: !unsafe '{{ inert }}'\nd: true\nb: 90210\nc: [text-in-list]\n", "x", vault=vault, secret=True
+    )
+    assert isinstance(content["a"], SecretText)
+    assert vault.redactor.mask("{{ inert }} 90210 text-in-list true") == "******** ******** ******** true"
+
+
 # ---------------------------------------------------------------- where passwords come from
 
 

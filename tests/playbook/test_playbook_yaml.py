@@ -83,7 +83,7 @@ def test_an_alias_is_the_same_value() -> None:
         ("a: *nowhere\n", "site.yml:1:4", "no anchor"),
         ("a: &a [*a]\n", "site.yml:1:8", "no anchor"),
         ("a: 1\n---\nb: 2\n", "site.yml:2:1", "a second document"),
-        ("a: 2024-99-99\n", "site.yml:1:4", "is no timestamp"),
+        ("a: 2024-99-99\n", "site.yml:1:4", "what stands here is no timestamp"),
         ("a: !!int x\n", "site.yml:1:4", "is no int"),
         ("? [a, b]\n: 1\n", "site.yml:1:3", "a key is a text or a number"),
         ("a: \x00\n", "site.yml", "no valid YAML"),

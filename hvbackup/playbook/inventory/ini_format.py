@@ -57,7 +57,9 @@ class _Reader:
             self._begin(section[1], section[2] or "hosts", place)
         elif line.startswith("[") and line.endswith("]"):
             raise PlaybookError(
-                f"{line!r} is no section", place=str(place), hint="Write [group], [group:children] or [group:vars]."
+                f"{self._shown(line)} is no section",
+                place=str(place),
+                hint="Write [group], [group:children] or [group:vars].",
             )
         elif self._kind == "hosts":
             self._host(line, place)
@@ -87,7 +89,9 @@ class _Reader:
             raise PlaybookError(f"the line cannot be split: {error}", place=str(place), hint="Close quotes.") from None
         if name == "---" or (name.endswith(":") and not assignments):
             raise PlaybookError(
-                f"{name!r} looks like YAML, and this is read as INI", place=str(place), hint="Name the file .yml."
+                f"{self._shown(name)} looks like YAML, and this is read as INI",
+                place=str(place),
+                hint="Name the file .yml.",
             )
         names, port = expand(name, place)
         for each in names:
@@ -96,7 +100,9 @@ class _Reader:
                 key, separator, value = assignment.partition("=")
                 if not separator:
                     raise PlaybookError(
-                        f"{assignment!r} is no key=value", place=str(place), hint="Quote a value that holds spaces."
+                        f"{self._shown(assignment)} is no key=value",
+                        place=str(place),
+                        hint="Quote a value that holds spaces.",
                     )
                 where = place._replace(column=place.column + max(line.find(key + "="), 0))
                 set_host_variable(host, key, self._value(value, where), where)
@@ -104,19 +110,22 @@ class _Reader:
     def _variable(self, line: str, place: Place) -> None:
         key, separator, value = line.partition("=")
         if not separator:
-            raise PlaybookError(f"{line!r} is no key=value", place=str(place))
+            raise PlaybookError(f"{self._shown(line)} is no key=value", place=str(place))
         self._graph.set_variable(self._group, key.strip(), self._value(value.strip(), place), place)
 
     def _child(self, line: str, place: Place) -> None:
         found = _GROUP.fullmatch(line)
         if not found:
-            raise PlaybookError(f"{line!r} is no name of a group", place=str(place))
+            raise PlaybookError(f"{self._shown(line)} is no name of a group", place=str(place))
         child = found[1]
         self._graph.group(child)
         self._wanted.setdefault(
             child, (place, f"the group {child!r} is a child of {self._group!r}, and is declared nowhere")
         )
         self._edges.append((self._group, child, place))
+
+    def _shown(self, text: str) -> str:
+        return "what stands here" if self._secret else repr(text)
 
     def _value(self, text: str, place: Place) -> Any:
         try:
