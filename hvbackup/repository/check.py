@@ -15,7 +15,7 @@ from hvbackup.repository.blocks import BlockSource
 from hvbackup.repository.condemned import read_sentences
 from hvbackup.repository.crypto import Damaged, Keys
 from hvbackup.repository.index import Index
-from hvbackup.repository.keyslots import read_slots, slot_proof
+from hvbackup.repository.keyslots import encode_slot, read_slots, slot_proof
 from hvbackup.repository.packs import check_frame, open_block, open_entries
 from hvbackup.repository.points import PointShelf, point_name
 from hvbackup.repository.small_objects import damaged_small_objects
@@ -111,7 +111,8 @@ class Checker:
         if self._keys.encrypted and not slots:
             self._note(f.KEYS, "the repository is encrypted, but has no key slot")
         for name, slot in slots.items():
-            if slot.proof != slot_proof(self._keys, slot):
+            # The proof is that of the slot as it was understood: a key of its JSON that nobody knows would go unseen.
+            if slot.proof != slot_proof(self._keys, slot) or self._store.get(name) != encode_slot(slot):
                 self._note(name, "the key slot was altered")
 
     def _check_help(self, help_hashes: dict[str, str]) -> None:

@@ -47,9 +47,14 @@ class KeySlot(Model, frozen=True, kw_only=True):
     proof: str = ""
 
 
+def encode_slot(slot: KeySlot) -> bytes:
+    """Return the bytes of a slot's object."""
+    return msgspec.json.encode(slot)
+
+
 def slot_proof(keys: Keys, slot: KeySlot) -> str:
     """Return the proof that belongs to a slot: only who has the master key can make it, or check it."""
-    return keys.slot_proof(msgspec.json.encode(msgspec.structs.replace(slot, proof="")))
+    return keys.slot_proof(encode_slot(msgspec.structs.replace(slot, proof="")))
 
 
 def _wrapping_key(passphrase: Secret, salt: bytes, log_n: int, r: int, p: int) -> bytes:
@@ -82,7 +87,7 @@ def write_slot(
     )
     name = f"{f.KEYS}{repository_id}/{secrets.token_hex(8)}"
     slot = msgspec.structs.replace(slot, proof=slot_proof(Keys(master), slot))
-    store.put(name, msgspec.json.encode(slot), create=True)
+    store.put(name, encode_slot(slot), create=True)
     return name
 
 

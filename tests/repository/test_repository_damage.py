@@ -105,6 +105,20 @@ def test_every_flipped_bit_is_found_and_never_restored_as_good(copy: Path, every
     assert missed == []
 
 
+def test_a_key_slot_with_a_key_that_nobody_knows_is_found(copy: Path) -> None:
+    if not (copy / "keys").exists():
+        pytest.skip("a repository without encryption has no key slots")
+    (slot,) = (path for path in (copy / "keys").rglob("*") if path.is_file())
+    slot.write_bytes(slot.read_bytes().replace(b'"label":', b'"lcbel":'))
+
+    with open_copy(copy) as repository:
+        report = repository.check()
+
+    assert [(problem.object, problem.text) for problem in report.problems] == [
+        (slot.relative_to(copy).as_posix(), "the key slot was altered")
+    ]
+
+
 def test_every_object_that_is_cut_short_longer_empty_or_missing_is_found(copy: Path) -> None:
     missed = []
     newest = max(objects(copy / "points"))
