@@ -104,13 +104,12 @@ class EntryWriter:
                 hasher.update(data)
 
         folder = self._place.folder(item.parts[:-1])
-        with writing.whole_file(folder, item.parts[-1], _mode(entry)) as (file, temporary):
+        with writing.whole_file(folder, item.parts[-1], _mode(entry), entry) as (file, temporary):
             writing.copy_contents(pieces, entry.size_bytes, file, seen, sparse=writing.is_sparse(entry))
             if entry.streams:
                 self._streams(item, folder, temporary)
             if self._options.modes and entry.mode is not None:
                 folder.set_mode(temporary, entry.mode & 0o777)
-            writing.set_times(folder, temporary, entry)
         return None if hasher is None else hasher.hexdigest()
 
     def _as_hard_link(self, item: Item) -> bool:
@@ -149,8 +148,7 @@ class EntryWriter:
         if not item.entry.streams or not item.parts:
             return
         names = FolderNames(self._rules)
-        held = folder.open_there(temporary or item.parts[-1])
-        try:
+        with streams.opened(folder, temporary or item.parts[-1]) as held:
             for stream in item.entry.streams:
                 try:
                     self._stream(item, stream, names.name_for(stream.name), held)
@@ -158,10 +156,8 @@ class EntryWriter:
                     self._ledger.record(item, FileStatus.FAILED, stream=stream.name, reason=error.message)
                 except (OSError, ValueError) as error:
                     self._ledger.not_written(item, error, stream=stream.name)
-        finally:
-            os.close(held)
 
-    def _stream(self, item: Item, stream: Stream, name: str, held: int) -> None:
+    def _stream(self, item: Item, stream: Stream, name: str, held: int | None) -> None:
         entry = item.entry
         path = f"{entry.path}:{stream.name}"
         as_attribute = f"an extended attribute of {'/'.join(item.parts)}"

@@ -27,8 +27,8 @@ class Seen(Protocol):
 
 
 @contextmanager
-def whole_file(folder: Folder, name: str, mode: int) -> Iterator[tuple[BinaryIO, str]]:
-    """Open a file under a temporary name, which is also given; at the end of the block it gets its own.
+def whole_file(folder: Folder, name: str, mode: int, entry: Entry) -> Iterator[tuple[BinaryIO, str]]:
+    """Open a file under a temporary name, which is also given; at the end of the block it gets its times and its own.
 
     What raises in the block leaves nothing behind, and what had the name before as it was.
     """
@@ -37,6 +37,7 @@ def whole_file(folder: Folder, name: str, mode: int) -> Iterator[tuple[BinaryIO,
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             yield file, temporary
+        set_times(folder, temporary, entry)  # after it is closed: Windows sets the time of the last write then
         folder.rename(temporary, name)
     except BaseException:
         with suppress(OSError):

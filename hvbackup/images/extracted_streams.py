@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from hvbackup.images.destination import Destination, Parts
-from hvbackup.images.extracted_file import Seen, copy_contents, is_same, set_times, whole_file
+from hvbackup.images.destination import Destination, Folder, Parts
+from hvbackup.images.extracted_file import Seen, copy_contents, is_same, whole_file
 from hvbackup.images.extraction_plan import Item
 from hvbackup.images.filesystems.contract import Stream
 from hvbackup.images.opened_ahead import read
@@ -17,9 +18,23 @@ from hvbackup.images.source import Source
 _LONGEST_ATTRIBUTE = 2048
 
 
-def has_attribute(file: int, stream: Stream) -> bool:
+@contextmanager
+def opened(folder: Folder, name: str) -> Iterator[int | None]:
+    """Open a file or folder for its attributes; None where there are none."""
+    try:
+        file = folder.open_there(name) if sys.platform == "linux" else None
+    except OSError:
+        file = None
+    try:
+        yield file
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def has_attribute(file: int | None, stream: Stream) -> bool:
     """Whether an open file has the attribute of a stream already, of the same length."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or file is None:
         return False
     try:
         return len(os.getxattr(file, _attribute(stream))) == stream.size_bytes
@@ -27,13 +42,13 @@ def has_attribute(file: int, stream: Stream) -> bool:
         return False
 
 
-def write_attribute(file: int, stream: Stream, source: Source) -> bool:
+def write_attribute(file: int | None, stream: Stream, source: Source) -> bool:
     """Write a stream as the attribute `user.ads.NAME` of an open file; return whether it could be.
 
     Raises:
         ImageDamaged: The stream could not be read.
     """
-    if sys.platform != "linux" or source.size > _LONGEST_ATTRIBUTE:
+    if sys.platform != "linux" or file is None or source.size > _LONGEST_ATTRIBUTE:
         return False
     data = read(source, 0, source.size) if source.size else b""
     try:
@@ -63,7 +78,6 @@ def write_beside(
         return parts, True
     if there is not None and not replace:
         raise FileExistsError(f"{'/'.join(parts)} is there, and differs")
-    with whole_file(folder, name, 0o666) as (file, temporary):
+    with whole_file(folder, name, 0o666, item.entry) as (file, _):
         copy_contents(pieces, stream.size_bytes, file, seen, sparse=False)
-        set_times(folder, temporary, item.entry)
     return parts, False

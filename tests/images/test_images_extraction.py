@@ -498,3 +498,32 @@ def test_streams_of_a_folder_are_beside_it(tmp_path: Path) -> None:
 
     assert {"d": None, "d/f": b"1", "d.ads": None, "d.ads/big": b"x" * 5000} == tree(tmp_path)
     assert MODIFIED == datetime.fromtimestamp((tmp_path / "d").stat().st_mtime, timezone.utc)
+
+
+# ---------------------------------------------------------------- very many
+
+
+def test_memory_stays_the_same_for_any_number_of_files() -> None:
+    import tracemalloc
+    from collections.abc import Iterator
+
+    from hvbackup.images.extraction_plan import Item, Targets, windows
+    from hvbackup.images.filesystems.contract import Entry, EntryKind
+
+    def items(folders: int) -> Iterator[Item]:
+        targets = Targets(NameRules(one_case=True))
+        for number in range(folders):
+            yield targets.item(Entry(path=f"/{number}", name=f"{number}", kind=EntryKind.FOLDER), "/")
+            for name in ("a", "A", "b:"):
+                yield targets.item(Entry(path=f"/{number}/{name}", name=name, kind=EntryKind.FILE), "/")
+
+    def peak(folders: int) -> int:
+        tracemalloc.start()
+        try:
+            for _ in windows(items(folders), 1000):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(20_000) - peak(6_000) < 4 * MIB
