@@ -182,8 +182,10 @@ status = ["RESIZEABLE", "READ", "WRITE"]
 flags = []
 extent_size = 2048
 physical_volumes {{
-pv0 {{ id = "{dashed[0]}" device = "/dev/sda" status = ["ALLOCATABLE"] flags = [] dev_size = 12288 pe_start = 2048 pe_count = 4 }}
-pv1 {{ id = "{dashed[1]}" device = "/dev/sdb" status = ["ALLOCATABLE"] flags = [] dev_size = 12288 pe_start = 2048 pe_count = 4 }}
+pv0 {{ id = "{dashed[0]}" device = "/dev/sda" status = ["ALLOCATABLE"] flags = []
+dev_size = 12288 pe_start = 2048 pe_count = 4 }}
+pv1 {{ id = "{dashed[1]}" device = "/dev/sdb" status = ["ALLOCATABLE"] flags = []
+dev_size = 12288 pe_start = 2048 pe_count = 4 }}
 }}
 logical_volumes {{
 lv {{
@@ -198,7 +200,7 @@ segment2 {{ start_extent = 4 extent_count = 4 type = "striped" stripe_count = 1 
 }}
 """.encode()
         + b"\0"
-    )  # noqa: E501
+    )
     label = struct.pack("<I8s", 32, b"LVM2 001") + ids[number].encode() + struct.pack("<Q", 6 * MIB)
     label += struct.pack("<QQQQQQQQ", MIB, 0, 0, 0, 4096, MIB - 4096, 0, 0)
     label = label.ljust(492, b"\0")
