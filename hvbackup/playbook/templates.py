@@ -21,7 +21,7 @@ from hvbackup.playbook.templating.environment import Environment
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
 from hvbackup.playbook.templating.type_names import type_name
 from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
-from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, rendered_key, result, seen
+from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, result, seen
 
 __all__ = ["OMIT", "HostVariables", "Templar"]
 
@@ -93,19 +93,13 @@ class Templar:
             )
         return value
 
-    def _key(self, key: Any, scope: _Scope) -> Any:
-        try:
-            return rendered_key(key, scope)
-        except MissingUsed as error:
-            raise _error_of(error.missing, place_of(key), scope.variables) from None
-
     def _finish(self, value: Any, scope: _Scope) -> Any:
         if isinstance(value, (Map, dict)):
             rendered = {}
             for key, item in value.items():
                 finished = self._finish(item, scope)
                 if finished is not OMIT:
-                    rendered[self._key(key, scope)] = finished
+                    rendered[str(key) if isinstance(key, str) else key] = finished
             return rendered
         if isinstance(value, (Seq, list, tuple)):
             return [each for each in (self._finish(item, scope) for item in value) if each is not OMIT]

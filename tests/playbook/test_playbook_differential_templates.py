@@ -47,7 +47,8 @@ vms:
   - {name: web, gen: 2, state: running, disks: [a.vhdx, b.vhdx]}
   - {name: db, gen: 1, state: "off", disks: []}
   - {name: "{{ name }}", gen: 2, state: running}
-partly: {good: 1, bad: "{{ nowhere }}", "{{ one }}": kept}
+partly: {good: 1, bad: "{{ nowhere }}", kept: kept}
+keyed: {"{{ one }}": kept, b: "{{ name }}"}
 self_a: "{{ self_b }}"
 self_b: "{{ self_a }}"
 broken: "{{ 1 + 'a' }}"
@@ -770,6 +771,17 @@ scalars:
   - "C:\\Windows"
 """
 
+KEYS = [
+    "{{ keyed }}",
+    "x{{ keyed }}",
+    "{{ keyed | to_json }}",
+    "{{ keyed | to_nice_yaml }}",
+    "{{ keyed['{{ one }}'] }}",
+    "{{ keyed[1] | default('d') }}",
+    "{{ keyed | combine({'x': 1}) }}",
+    "{% for k in keyed %}{{ k }};{% endfor %}",
+]
+
 #: What is meant to be different, with the reason: see docs/playbooks.md.
 DIFFERENT = {
     "{{ lookup }}": "there are no lookups",
@@ -808,7 +820,7 @@ def variables() -> Any:
 
 
 def test_templates_give_what_they_give_under_ansible(ansible_values: Callable[..., list[Any]], variables: Any) -> None:
-    sources = [*_lines(TEMPLATES), *LONG_TEMPLATES]
+    sources = [*_lines(TEMPLATES), *LONG_TEMPLATES, *KEYS]
     render = Templar().render
     ours = [_ours(render, source, variables) for source in sources]
     _compare(sources, ours, ansible_values(VARIABLES, sources))

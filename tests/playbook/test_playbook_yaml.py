@@ -50,7 +50,7 @@ def test_what_is_unsafe_is_plain_text_and_what_is_vaulted_is_not_opened() -> Non
     assert isinstance(content["c"], Text)
 
 
-def test_keys_are_plain_text_except_those_that_are_templates() -> None:
+def test_keys_are_plain_text_except_those_that_look_like_templates() -> None:
     assert [type(key) for key in read("a: 1\n2: 3\n'{{ x }}': 4\n")] == [str, int, Text]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from jinja2.runtime import Undefined
 
 from hvbackup.errors import PlaybookError
-from hvbackup.playbook.nodes import EncryptedText, Text, place_text
+from hvbackup.playbook.nodes import EncryptedText, Text
 from hvbackup.playbook.redaction import SecretText
 from hvbackup.playbook.templating.undefined import MissingUsed
 from hvbackup.secrets import Secret
@@ -53,9 +53,7 @@ class LazyMap(Mapping[Any, Any]):
     __slots__ = ("_done", "_raw", "_scope")
 
     def __init__(self, raw: Mapping[Any, Any], scope: Scope) -> None:
-        # A key may be a template as well; the reader leaves those, and only those, as Text.
-        templated = any(isinstance(key, Text) for key in raw)
-        self._raw = {rendered_key(key, scope): item for key, item in raw.items()} if templated else raw
+        self._raw = raw
         self._scope = scope
         self._done: dict[Any, Any] = {}
 
@@ -65,7 +63,8 @@ class LazyMap(Mapping[Any, Any]):
         return self._done[key]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._raw)
+        # A key that looks like a template is none: ansible-core does not render keys either.
+        return (str(key) if type(key) is Text else key for key in self._raw)
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -187,21 +186,6 @@ class HostVariables(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return "<hostvars>"
-
-
-def rendered_key(key: Any, scope: Scope) -> Any:
-    """Return a key of a mapping with its template rendered.
-
-    Raises:
-        MissingUsed: Something in it is undefined, or failed.
-        PlaybookError: It gives a list or a mapping.
-    """
-    if not isinstance(key, Text):
-        return key
-    rendered = result(scope.render_text(key))
-    if isinstance(rendered, (dict, list)):
-        raise PlaybookError("a key gives a list or a mapping", place=place_text(key.place))
-    return rendered
 
 
 def seen(value: Any, scope: Scope) -> Any:
