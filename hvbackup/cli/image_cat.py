@@ -9,7 +9,7 @@ import click
 from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.image_disk import DiskOptions, disk_options, opened_disk
 from hvbackup.cli.interrupt import interruptible
-from hvbackup.errors import InvalidRequest
+from hvbackup.errors import InvalidRequest, StoreUnavailable
 
 _PIECE = 1 << 20
 
@@ -27,7 +27,7 @@ def cat(invocation: Invocation, disk: tuple[str, ...], options: DiskOptions) -> 
 
     \b
     Exit status: 0 · 1 there is no such file, or it cannot be read (what was written is not the whole file)
-    · 2 several files fit, or it is no file
+    · 2 several files fit, or it is no file · 4 standard output cannot be written to
     """
     output = invocation.output
     if output.json:
@@ -39,9 +39,17 @@ def cat(invocation: Invocation, disk: tuple[str, ...], options: DiskOptions) -> 
                 hint=f"hvbackup image cat {chosen.arguments} VOLUME:/FILE",
             )
         source = chosen.guest.open(chosen.rest[0])
-        target = sys.stdout.buffer
         for offset in range(0, source.size, _PIECE):
             cancel.check()
-            target.write(source.read_at(offset, _PIECE))
-        target.flush()
+            _write(source.read_at(offset, _PIECE))
     return 0
+
+
+def _write(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(f"standard output cannot be written to: {error.strerror or error}") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import click
 
 from hvbackup.cli.context import CommandT, Invocation, repository_options
-from hvbackup.errors import InvalidRequest
+from hvbackup.errors import ImageError, InvalidRequest
 
 if TYPE_CHECKING:
     from hvbackup.jobs.guest_disk import GuestDisk
@@ -108,7 +108,12 @@ def opened_disk(
         leaf_at_least=leaf_at_least,
         cancel=invocation.cancel,
     ) as guest:
-        yield Chosen(guest, tuple(words[1:]), quoted(words[0]))
+        try:
+            yield Chosen(guest, tuple(words[1:]), _again(options, words[0]))
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a medium that fails, a share that is gone
+            raise ImageError(f"{error.filename or words[0]} cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -130,9 +135,20 @@ def _disk_of_point(
             leaf_at_least=leaf_at_least,
             cancel=invocation.cancel,
         ) as guest:
-            place = f"-r {quoted(options.location)} " if options.location else ""
-            again = f"{place}--point {point.id}" + (f" {quoted(name)}" if name else "")
-            yield Chosen(guest, rest, again, about_point(point))
+            yield Chosen(guest, rest, _again(options._replace(point=point.id), name), about_point(point))
+
+
+def _again(options: DiskOptions, name: str | None) -> str:
+    """What to type to name the same disk once more."""
+    given = [("-r", options.location), ("--passphrase-from", options.passphrase), ("--point", options.point)]
+    given += [("--parent", parent) for parent in options.parents]
+    given += [("--folder", folder) for folder in options.folders]
+    given += [("--with", companion) for companion in options.companions]
+    words = [f"{flag} {quoted(text)}" for flag, text in given if text is not None]
+    words += ["--allow-mismatch"] if options.allow_mismatch else []
+    words += ["--raw"] if options.raw else []
+    words += [quoted(name)] if name is not None else []
+    return " ".join(words)
 
 
 def _split(reader: BlockPointReader, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

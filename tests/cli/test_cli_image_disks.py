@@ -14,6 +14,7 @@ from hvbackup.images import vhdx_layout as layout
 from hvbackup.images.chain import open_disk
 from hvbackup.images.vhd_writer import create_vhd
 from hvbackup.images.writer import VhdxParent, create_vhdx
+from hvbackup.jobs.guest_disk import GuestDisk
 from hvbackup.simulator.small_disk import SMALL_DISK_SIZE, write_small_disk
 
 Invoke = Callable[..., Any]
@@ -119,6 +120,7 @@ def test_a_flat_file_is_read_where_it_is_said_to_be_one(invoke: Invoke, tmp_path
     assert (1, True) == (refused.code, "signature of neither a VHDX nor a VHD" in refused.err)
     assert (0, True) == (done.code, "format      flat file" in done.out)
     assert "ntfs" in done.out
+    assert "next: hvbackup image ls --raw disk.raw 1:/" in done.err
 
 
 # ---------------------------------------------------------------- which disk
@@ -135,7 +137,7 @@ def test_with_a_point_of_one_disk_the_disk_need_not_be_named(
     assert 0 == done.code
     assert "disk        leaf.avhdx" in done.out
     assert "lies on     base.vhdx" in done.out
-    assert f"next: hvbackup image ls -r {in_repository[1]} --point {point} 1:/" in done.err
+    assert f"next: hvbackup image ls -r {in_repository[1]} --passphrase-from none --point {point} 1:/" in done.err
     assert "leaf.avhdx" == latest.of_type("disk")[0]["name"]
 
 
@@ -316,3 +318,14 @@ def test_bake_log_refuses_a_vhd(invoke: Invoke, tmp_path: Path) -> None:
     done = invoke("image", "bake-log", "old.vhd", "-o", "new.vhd")
 
     assert (2, True) == (done.code, "is no VHDX, and has no log" in done.err)
+
+
+def test_a_medium_that_fails_is_one_error(invoke: Invoke, chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_guest: GuestDisk) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(GuestDisk, "layout", property(fail))
+
+    done = invoke("image", "ls", str(chain), "1:/")
+
+    assert (1, f"error: {chain} cannot be read: Input/output error\n") == (done.code, done.err)

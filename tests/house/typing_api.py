@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from typing_extensions import assert_type
@@ -18,12 +19,19 @@ from hvbackup import (
     RestoreRequest,
     Secret,
     __version__,
+    browse,
+    browse_point,
     connect,
     restore_files,
     verify,
 )
 from hvbackup.events import Event
+from hvbackup.images.filesystems.contract import Entry
+from hvbackup.images.source import Source
+from hvbackup.images.volumes import Volume
 from hvbackup.jobs.cleanup import CleanupResult
+from hvbackup.jobs.guest_disk import Found, GuestDisk
+from hvbackup.jobs.guest_extraction import Extracted
 from hvbackup.jobs.plan import BackupPlan
 from hvbackup.jobs.rebuild import RebuildPlan, RebuildResult
 from hvbackup.jobs.restore_local import RestoreResult
@@ -83,6 +91,18 @@ def bring_back(host: Host, repository: Repository) -> None:
     assert_type(verify(repository, "2026"), VerifyResult)
 
 
+def look_into(repository: Repository) -> None:
+    with browse("disk.vhdx", folders=["old"]) as disk:
+        assert_type(disk, GuestDisk)
+        assert_type(disk.volumes, tuple[Volume, ...])
+        assert_type(disk.find("**/*.txt", recursive=True), Iterator[Found])
+        assert_type(disk.open("2:/a.txt"), Source)
+        assert_type(disk.extract(["2:/a", "2:/b"], "out", events=listen), Extracted)
+        with disk.files("2") as files:
+            assert_type(files.entries("/"), Iterator[Entry])
+    assert_type(browse_point(repository, "latest:web01", "data.vhdx"), GuestDisk)
+
+
 def make() -> None:
     assert_type(Repository.init("folder", passphrase=Secret("x")), Repository)
     with Repository.open("folder", passphrase=None) as repository:
@@ -103,5 +123,6 @@ def mistakes(host: Host, repository: Repository) -> None:
     BackupRequest(includes=("web*",))  # type: ignore[call-arg]
     ConnectionOptions(host="hv01", auth="plain")  # type: ignore[arg-type]
     Repository.open("folder")  # type: ignore[call-arg]
+    browse_point(repository)  # type: ignore[call-arg]
     Repository.open("folder", passphrase="text")  # type: ignore[arg-type]
     host.vms()[0].name = "other"  # type: ignore[misc]
