@@ -10,11 +10,11 @@ import click
 
 from hvbackup.cli.context import Invocation, pass_invocation, repository_options
 from hvbackup.cli.image_settings import setting_lines
+from hvbackup.cli.output import Output, one_line
 from hvbackup.errors import HvBackupError, ImageUnsupported, InvalidRequest
 from hvbackup.jobs.disk_chain import ChainFile, unreadable_file
 
 if TYPE_CHECKING:
-    from hvbackup.cli.output import Output
     from hvbackup.models import PointFile, RestorePoint
 
 _EXTENSIONS = (".vmcx", ".xml")
@@ -133,4 +133,4 @@ def _tell_settings(output: Output, file: ChainFile) -> None:
     output.record("configuration", {"file": file.name, **found.to_dict()})
     output.line(file.name, bold=True)
     for label, text in setting_lines(found):
-        output.line(f"  {label:<22}{text}", fg="yellow" if label == "doubt" else None)
+        output.line(one_line(f"  {label:<22}{text}"), fg="yellow" if label == "doubt" else None)

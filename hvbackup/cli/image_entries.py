@@ -6,7 +6,7 @@ import stat
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hvbackup.cli.output import Output
+from hvbackup.cli.output import Output, one_line
 from hvbackup.cli.sizes import size_text
 from hvbackup.images.filesystems.contract import Entry, EntryKind
 
@@ -48,20 +48,18 @@ class EntryLines:
         if self._output.json:
             self._output.record("entry", {"volume": found.volume, "place": found.place, **entry.to_dict()})
             return
-        name = found.place if self.whole_paths else entry.name or "/"
-        # One line for each entry, whatever is in its name.
-        name = name.replace("\n", "\N{REPLACEMENT CHARACTER}").replace("\t", "\N{REPLACEMENT CHARACTER}")
+        name = one_line(found.place if self.whole_paths else entry.name or "/")
         line = _long(entry, name) if self._long else _short(entry, name)
         self._output.line(line, fg="blue" if entry.kind is EntryKind.FOLDER else None)
         for stream in entry.streams:
-            self._output.line(f"{size_text(stream.size_bytes):>10}  {'stream':<17}  {name}:{stream.name}")
+            self._output.line(f"{size_text(stream.size_bytes):>10}  {'stream':<17}  {name}:{one_line(stream.name)}")
 
     def trouble(self, path: str, error: ImageError) -> None:
         """Tell of a folder that could not be read; the listing goes on."""
         self.unreadable += 1
         self._output.record("unreadable", {"path": path, "error": type(error).__name__, "message": error.message})
         if not self._output.json:
-            self._output.talk(f"warning: {path}: {error.message}", fg="yellow")
+            self._output.talk(one_line(f"warning: {path}: {error.message}"), fg="yellow")
 
 
 def _short(entry: Entry, name: str) -> str:
@@ -88,7 +86,7 @@ def _tail(entry: Entry) -> str:
     if entry.kind is EntryKind.FOLDER:
         return "" if entry.path == "/" else "/"
     if entry.target is not None:
-        return f" -> {entry.target}"
+        return f" -> {one_line(entry.target)}"
     return "  (cannot be read, see -l)" if entry.unreadable else ""
 
 

@@ -10,12 +10,12 @@ from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.image_disk import DiskOptions, disk_options, opened_disk
 from hvbackup.cli.image_volumes import tell_notes, tell_where
 from hvbackup.cli.interrupt import interruptible
+from hvbackup.cli.output import Output, one_line
 from hvbackup.cli.progress import ProgressDisplay
 from hvbackup.cli.sizes import size_text
 from hvbackup.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from hvbackup.cli.output import Output
     from hvbackup.images.extraction import ExtractedFile
     from hvbackup.jobs.guest_extraction import Extracted
 
@@ -99,10 +99,11 @@ def _tell_file(output: Output, volume: str, file: ExtractedFile) -> None:
         return
     if file.status.value in ("failed", "skipped"):
         colour = "red" if file.status.value == "failed" else None
-        output.line(f"{file.status.value}: {volume}:{file.path}: {file.reason or 'no reason is known'}", fg=colour)
+        reason = file.reason or "no reason is known"
+        output.line(one_line(f"{file.status.value}: {volume}:{file.path}: {reason}"), fg=colour)
     elif file.renamed or file.reason:
         reason = f" ({file.reason})" if file.reason else ""
-        output.line(f"{volume}:{file.path} is {file.written} here{reason}")
+        output.line(one_line(f"{volume}:{file.path} is {file.written} here{reason}"))
 
 
 def _tell_result(output: Output, folder: str, done: Extracted) -> int:

@@ -45,23 +45,24 @@ def ls(
     output = invocation.output
     with opened_disk(invocation, options, disk) as chosen, interruptible(output, invocation.cancel):
         guest = chosen.guest
-        if not chosen.rest:
+        places = chosen.rest or (("/",) if recursive else ())
+        if not places:
             tell_volumes(output, guest.volumes)
             tell_next(output, chosen, guest.volumes)
             output.summary(0, volumes=len(guest.volumes))
             return 0
         lines = EntryLines(output, long=long)
-        for text in chosen.rest:
+        for text in places:
             place = guest.place(text)
             tell_where(output, guest, place)
-            lines.whole_paths = recursive or has_wildcards(place.path) or len(chosen.rest) > 1
+            lines.whole_paths = recursive or has_wildcards(place.path) or len(places) > 1
             before = lines.count
             for found in guest.find(text, inside=True, recursive=recursive, streams=streams, on_error=lines.trouble):
                 lines.entry(found)
             if lines.count == before and has_wildcards(place.path):
                 raise EntryNotFound(f"nothing fits {text!r}", hint=not_looked_into(guest, place))
         if lines.first is not None and lines.whole_paths and not output.json:
-            wanted = [lines.first] if lines.count == 1 else chosen.rest
+            wanted = [lines.first] if lines.count == 1 else places
             output.talk(f"next: hvbackup image get {chosen.arguments} {' '.join(map(quoted, wanted))} -o FOLDER")
         tell_notes(output, guest)
     code = 3 if lines.unreadable else 0

@@ -27,6 +27,11 @@ def clean(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def one_line(text: str) -> str:
+    """Return text on one line: a line break in a name must not look like a line of ours."""
+    return text.replace("\n", "\N{REPLACEMENT CHARACTER}").replace("\t", "\N{REPLACEMENT CHARACTER}")
+
+
 class Output:
     """Where a command's results go. One for each invocation, in `click.Context.obj`."""
 

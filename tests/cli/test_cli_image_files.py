@@ -40,6 +40,7 @@ def linux_disk(tmp_path: Path) -> Path:
     (tree / "home" / "anna" / "Desktop" / "report [1].txt").write_bytes(b"one")
     (tree / "home" / "anna" / "link").symlink_to("Budget.xlsx")
     (tree / "home" / "caf\udce9.txt").write_bytes(b"latin-1")
+    (tree / "home" / "fake\n    1 B").write_bytes(b"no line")
     (tree / "a:b.txt").write_bytes(b"colon")
     raw = tmp_path / "volume.raw"
     with raw.open("wb") as file:
@@ -175,6 +176,19 @@ def test_linux_files_have_permissions_owners_and_links(invoke: Invoke, linux_dis
 def test_case_counts_in_a_linux_disk(invoke: Invoke, linux_disk: Path) -> None:
     assert 1 == invoke("image", "ls", "linux.vhdx", "**/budget*").code
     assert ["0:/home/anna/Budget.xlsx"] == places(invoke("image", "ls", "linux.vhdx", "**/Budget*", "--json"))
+
+
+def test_a_name_cannot_pass_for_a_line_of_its_own(invoke: Invoke, linux_disk: Path) -> None:
+    done = invoke("image", "ls", "linux.vhdx", "/home")
+
+    assert 3 == len(done.out.splitlines())
+    assert "fake\N{REPLACEMENT CHARACTER}    1 B" in done.out
+
+
+def test_recursion_without_a_place_lists_every_volume(invoke: Invoke, linux_disk: Path) -> None:
+    listed = set(places(invoke("image", "ls", "linux.vhdx", "-R", "--json")))
+
+    assert {"0:/a:b.txt", "0:/home/anna/link", "0:/lost+found"} <= listed
 
 
 def test_recursion_lists_all_that_is_below(invoke: Invoke, linux_disk: Path) -> None:
