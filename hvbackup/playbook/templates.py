@@ -226,7 +226,7 @@ def _template_error(error: TemplateError, text: Text) -> PlaybookError:
             name = message.split("'")[1]
             message = f"there is no {kind} {name!r}"
             own = [each for each in known if ("." in each) == name.startswith("ansible.builtin.")]
-            hint = suggestion(name, own) or f"docs/playbooks.md lists the {kind}s that there are."
+            hint = suggestion(name, own) or f"docs/playbook-language.md lists the {kind}s that there are."
     if isinstance(error, SecurityError):
         message = f"the template is refused: {message}"
     place = text.place

@@ -771,7 +771,13 @@ scalars:
   - "C:\\Windows"
 """
 
-KEYS = [
+MORE = [
+    "{{ 'https://u:p@h:5986/a/b?q=1#f' | urlsplit }}",
+    "{{ 'https://h/a' | urlsplit('hostname') }}",
+    "{{ 'https://h/a' | urlsplit('nothing') }}",
+    "{{ 'a%20b+c' | urldecode }}",
+    "{{ empty | default('x', 'true') }}",
+    "{{ empty | default('x', boolean=true) }}",
     "{{ keyed }}",
     "x{{ keyed }}",
     "{{ keyed | to_json }}",
@@ -782,7 +788,7 @@ KEYS = [
     "{% for k in keyed %}{{ k }};{% endfor %}",
 ]
 
-#: What is meant to be different, with the reason: see docs/playbooks.md.
+#: What is meant to be different, with the reason: see docs/playbook-language.md.
 DIFFERENT = {
     "{{ lookup }}": "there are no lookups",
     "{{ undef() | default('u') }}": "there is no undef()",
@@ -820,7 +826,7 @@ def variables() -> Any:
 
 
 def test_templates_give_what_they_give_under_ansible(ansible_values: Callable[..., list[Any]], variables: Any) -> None:
-    sources = [*_lines(TEMPLATES), *LONG_TEMPLATES, *KEYS]
+    sources = [*_lines(TEMPLATES), *LONG_TEMPLATES, *MORE]
     render = Templar().render
     ours = [_ours(render, source, variables) for source in sources]
     _compare(sources, ours, ansible_values(VARIABLES, sources))

@@ -238,7 +238,7 @@ def test_dates_are_values(templar: Templar) -> None:
         ("{{ settings.godo }}", "site.yml:5:9", "a dict has no 'godo'", "Did you mean 'good'?"),
         ("{{ list[7] }}", "site.yml:5:9", "a list has no 7", "Define it"),
         ("{{ lookup('env', 'HOME') }}", "site.yml:5:9", "'lookup' is undefined", "There are no lookups here"),
-        ("{{ name | a.b.ipaddr }}", "site.yml:5:9", "there is no filter 'a.b.ipaddr'", "docs/playbooks.md"),
+        ("{{ name | a.b.ipaddr }}", "site.yml:5:9", "there is no filter 'a.b.ipaddr'", "docs/playbook-language.md"),
         ("{{ broken }}", "vars.yml:8:9", "unsupported operand", None),
         ("{{ loop_a }}", "vars.yml:7:9", "refers to itself (loop_a → loop_b → loop_a)", None),
         ("{{ one | defualt(2) }}", "site.yml:5:9", "there is no filter 'defualt'", "Did you mean 'default'?"),

@@ -24,6 +24,8 @@ _LIST_MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp
 
 def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
     """`default`: for what is undefined, and with `boolean` for what is empty or false; errors are not replaced."""
+    if not isinstance(boolean, bool):
+        raise PlaybookError("default: boolean is true or false", hint="Write default('x', true).")
     if isinstance(value, Undefined):
         return value if isinstance(value, Failed) else default_value
     return default_value if boolean and not value else value

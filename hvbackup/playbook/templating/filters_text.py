@@ -8,6 +8,7 @@ import ntpath
 import posixpath
 import re
 import shlex
+import urllib.parse
 import uuid
 from typing import Any
 
@@ -147,6 +148,16 @@ def split(value: str, separator: str | None = None, limit: int = -1) -> list[str
     return str(value).split(separator, limit)
 
 
+def url_parts(url: str, query: str = "") -> Any:
+    """`urlsplit`: the parts of a URL, or one of them."""
+    split_url = urllib.parse.urlsplit(str(url))
+    names = ("fragment", "hostname", "netloc", "password", "path", "port", "query", "scheme", "username")
+    parts = {name: getattr(split_url, name) for name in names}
+    if query and query not in parts:
+        raise PlaybookError(f"urlsplit knows {', '.join(names)}, not {query!r}")
+    return parts[query] if query else parts
+
+
 TEXT_FILTERS: dict[str, Any] = {
     "bool": to_bool,
     "regex_replace": regex_replace,
@@ -164,6 +175,8 @@ TEXT_FILTERS: dict[str, Any] = {
     "human_readable": human_readable,
     "human_to_bytes": human_to_bytes,
     "split": split,
+    "urlsplit": url_parts,
+    "urldecode": lambda text: urllib.parse.unquote_plus(str(text)),
     # Paths of the control machine have slashes in Ansible; here too, whatever this machine is.
     "basename": lambda path: posixpath.basename(str(path)),
     "dirname": lambda path: posixpath.dirname(str(path)),
