@@ -124,14 +124,13 @@ def _from_parent(parent: Source | None, extent: Extent) -> bytes:
     return data if len(data) == extent.length else data + bytes(extent.length - len(data))
 
 
-def resolve_parent(extents: Iterable[Extent], parent: VirtualDisk | None, start: int = 0) -> Iterator[Extent]:
-    """Make the map of a disk, from `start` on, from that of its file: what is the PARENT's is as the parent says."""
+def resolve_parent(extents: Iterable[Extent], parent: VirtualDisk | None, start: int, end: int) -> Iterator[Extent]:
+    """Make the map of a disk, from `start` to `end`, from that of its file: what is the PARENT's is as it says."""
     own = (extent._replace(file_offset=None) for extent in extents)
-    return merge(_resolved(own, parent, start) if parent else own)
+    return merge(_resolved(own, parent.extents(start, end)) if parent else own)
 
 
-def _resolved(extents: Iterable[Extent], parent: VirtualDisk, start: int) -> Iterator[Extent]:
-    below = parent.extents(start)
+def _resolved(extents: Iterable[Extent], below: Iterator[Extent]) -> Iterator[Extent]:
     current = next(below, None)
     for extent in extents:
         if extent.kind is not Kind.PARENT:

@@ -100,7 +100,7 @@ class Vhd:
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """The allocation map; see `VirtualDisk.extents`."""
         end = self.size if end is None else min(end, self.size)
-        return resolve_parent(self._own_extents(start, end), self.parent, start)
+        return resolve_parent(self._own_extents(start, end), self.parent, start, end)
 
     def block_places(self) -> Iterator[tuple[int, int]]:
         """The blocks that are present, ascending: number, and where in the file its sector bitmap begins."""

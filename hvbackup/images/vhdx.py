@@ -101,7 +101,7 @@ class Vhdx:
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """The allocation map; see `VirtualDisk.extents`."""
         end = self.size if end is None else min(end, self.size)
-        return resolve_parent(self._own_extents(start, end), self.parent, start)
+        return resolve_parent(self._own_extents(start, end), self.parent, start, end)
 
     def bat_pages(self) -> Iterator[tuple[int, array[int]]]:
         """The block allocation table, in pieces: index of the first entry, entries. Pieces of zeros are left out."""

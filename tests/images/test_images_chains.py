@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hvbackup.errors import ImageDamaged, ParentMismatch, ParentMissing
 from hvbackup.images.chain import Image, open_chain, open_disk
 from hvbackup.images.disk import Extent, Kind
-from hvbackup.images.source import BytesSource
+from hvbackup.images.source import BytesSource, FileSource
 from hvbackup.images.vhd_writer import VhdParent, create_vhd
 from hvbackup.images.vhdx import Vhdx
 from hvbackup.images.vhdx_layout import MIB, BlockState
@@ -221,6 +222,31 @@ def test_a_child_that_is_larger_than_its_parent_has_zeros_behind_it(tmp_path: Pa
             (Kind.DATA, MIB),
             (Kind.ZERO, 2 * MIB),
         ]
+
+
+def test_the_map_of_a_part_of_the_largest_disk_takes_a_few_reads_however_deep_the_chain(tmp_path: Path) -> None:
+    class Counted(FileSource):
+        reads = 0
+
+        def read_at(self, offset: int, size: int) -> bytes:
+            Counted.reads += 1
+            return super().read_at(offset, size)
+
+    size, block = 64 * 1024 * 1024 * MIB, 256 * MIB
+    link = create_vhdx(tmp_path / "0.vhdx", size, {size // block - 1: b"end"}, block_size=block)
+    for number in (1, 2):
+        parent = VhdxParent(data_write_guid=link, relative_path=f".\\{number - 1}.vhdx")
+        link = create_vhdx(tmp_path / f"{number}.vhdx", size, {}, block_size=block, parent=parent)
+
+    with ExitStack() as files:
+        image = open_chain([files.enter_context(Counted(tmp_path / f"{number}.vhdx")) for number in (2, 1, 0)])
+        Counted.reads = 0
+        middle = list(image.extents(size // 2, size // 2 + 4096 * MIB))
+        end = list(image.extents(size - 2 * block, size))
+
+    assert middle == [Extent(size // 2, 4096 * MIB, Kind.ZERO)]
+    assert end == [Extent(size - 2 * block, block, Kind.ZERO), Extent(size - block, block, Kind.DATA)]
+    assert Counted.reads <= 6  # a piece of each table, twice
 
 
 # ---------------------------------------------------------------- parents
