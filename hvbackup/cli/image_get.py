@@ -12,7 +12,7 @@ from hvbackup.cli.image_volumes import tell_notes, tell_where
 from hvbackup.cli.interrupt import interruptible
 from hvbackup.cli.output import Output, one_line
 from hvbackup.cli.progress import ProgressDisplay
-from hvbackup.cli.sizes import size_text
+from hvbackup.cli.sizes import count_text, size_text
 from hvbackup.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _tell_result(output: Output, folder: str, done: Extracted) -> int:
     code = 4 if done.stopped else 0 if not done.failed else 3 if there else 1
     for each in done.volumes:
         output.record("extracted", each)
-    words = [f"{done.ok} files, {size_text(done.size_bytes)}"]
+    words = [f"{count_text(done.ok, 'file')}, {size_text(done.size_bytes)}"]
     words += [f"{count} {word}" for count, word in ((done.kept, "kept"), (done.skipped, "skipped")) if count]
     words += [f"{done.failed} FAILED"] if done.failed else []
     output.line(f"{folder}: {', '.join(words)}", fg="red" if code else "green")

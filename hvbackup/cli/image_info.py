@@ -10,7 +10,7 @@ from hvbackup.cli.context import Invocation, pass_invocation
 from hvbackup.cli.image_disk import Chosen, DiskOptions, disk_options, opened_disk, refuse_rest
 from hvbackup.cli.image_volumes import tell_next, tell_volumes
 from hvbackup.cli.output import Output
-from hvbackup.cli.sizes import size_text
+from hvbackup.cli.sizes import count_text, size_text
 
 if TYPE_CHECKING:
     from hvbackup.images.check import ImageReport
@@ -92,7 +92,8 @@ def _format(report: ImageReport) -> str:
 def _log(entries: int) -> str:
     if not entries:
         return "clean"
-    return f"{entries} entries not written back; replayed in memory here (`hvbackup image bake-log` makes a clean copy)"
+    what = count_text(entries, "entry", "entries")
+    return f"{what} not written back; replayed in memory here (`hvbackup image bake-log` makes a clean copy)"
 
 
 def _tell_table(output: Output, layout: DiskLayout) -> None:

@@ -17,6 +17,11 @@ def size_text(size: int) -> str:
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
+def count_text(number: int, one: str, many: str | None = None) -> str:
+    """Return `1 file`, `2 files`; `many` where an s is not enough."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def duration_text(seconds: float) -> str:
     """Return seconds as `7 s`, `3 min 5 s`, `2 h 10 min`."""
     whole = round(seconds)

@@ -106,7 +106,7 @@ def test_info_says_that_a_log_is_dirty(invoke: Invoke, tmp_path: Path) -> None:
 
     done = invoke("image", "info", "dirty.vhdx")
 
-    assert "log         1 entries not written back" in done.out
+    assert "log         1 entry not written back" in done.out
     assert "     0  unknown  1 MiB         no" in done.out
 
 

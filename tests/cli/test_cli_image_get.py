@@ -112,7 +112,7 @@ def test_other_files_are_not_written_over_unless_it_is_allowed(invoke: Invoke, d
 
     assert 3 == some.code
     assert "failed: 1:/ledger.csv: " in some.out
-    assert "out: 1 files, 4 KiB, 1 FAILED" in some.out
+    assert "out: 1 file, 4 KiB, 1 FAILED" in some.out
     assert (1, 1) == (only.code, only.records[-1]["exitCode"])
     assert b"mine" == mine
     assert (0, LEDGER) == (replaced.code, (tmp_path / "out" / "ledger.csv").read_bytes())
