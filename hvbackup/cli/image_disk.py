@@ -45,9 +45,14 @@ class Chosen(NamedTuple):
     about: str | None = None
 
 
-def about_point(point: RestorePoint) -> str:
+def about_point(point: RestorePoint, disk: str) -> str:
     """Say which state of the VM a disk of a point shows: a journal that nobody replays makes a difference."""
-    return f"{point.vm_name} of {point.host} as of {point.snapshot_at}, consistency: {point.consistency}"
+    from hvbackup.jobs.point_disks import recovery_disks
+
+    text = f"{point.vm_name} of {point.host} as of {point.snapshot_at}, consistency: {point.consistency}"
+    for name in recovery_disks(point, disk):
+        text += f"\nwhat the guest's own writers wrote for the backup is in {name}: name it as DISK to see it, too"
+    return text
 
 
 def disk_options(function: CommandT) -> CommandT:
@@ -135,7 +140,7 @@ def _disk_of_point(
             leaf_at_least=leaf_at_least,
             cancel=invocation.cancel,
         ) as guest:
-            yield Chosen(guest, rest, _again(options._replace(point=point.id), name), about_point(point))
+            yield Chosen(guest, rest, _again(options._replace(point=point.id), name), about_point(point, guest.name))
 
 
 def _again(options: DiskOptions, name: str | None) -> str:

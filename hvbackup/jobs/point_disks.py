@@ -108,6 +108,22 @@ def choose_disk(reader: BlockPointReader, name: str | None) -> PointFile:
     raise InvalidRequest(f"restore point {point.id} {what}", hint=disks_text(found or disks))
 
 
+def recovery_disks(point: RestorePoint, disk: str) -> tuple[str, ...]:
+    """Return the images of a point that hold what the guest's own writers wrote into the shadow copy of a disk.
+
+    Such an `-AutoRecovery.avhdx` lies on the disk, and is no disk that the VM has attached.
+    """
+    stem = disk.rpartition(".")[0].lower()
+    return tuple(
+        file.name
+        for file in point.files
+        if file.kind == "disk"
+        and file.name.lower().startswith(stem)
+        and file.name.lower().endswith("-autorecovery.avhdx")
+        and file.name != disk
+    )
+
+
 def disks_text(disks: Sequence[PointFile]) -> str:
     """Name the disks in one sentence."""
     return "Name one of them as DISK: " + ", ".join(disk.name for disk in disks) + "."

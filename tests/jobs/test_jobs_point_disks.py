@@ -12,7 +12,7 @@ from hvbackup import browse, browse_point
 from hvbackup.errors import HvBackupError, InvalidRequest, ParentMismatch, ParentMissing, PointNotFound
 from hvbackup.images.check import check_chain
 from hvbackup.images.writer import VhdxParent, create_vhdx
-from hvbackup.jobs.point_disks import choose_disk, find_point, leaf_disks, open_point_disk
+from hvbackup.jobs.point_disks import choose_disk, find_point, leaf_disks, open_point_disk, recovery_disks
 from hvbackup.models import Method, RestorePoint, Vm
 from hvbackup.repository.localfile import store_local_file
 from hvbackup.repository.reader import BlockPointReader
@@ -153,6 +153,19 @@ def test_of_a_backup_the_attached_disk_is_the_one(
     reader = make_stored(vm_folder, vm=make_vm(disks=(attached,)))
 
     assert "disks/base.vhdx" == choose_disk(reader, None).name
+
+
+def test_what_the_guests_writers_wrote_for_the_backup_is_known_by_its_name(
+    vm_folder: Path, make_stored: MakePoint
+) -> None:
+    (vm_folder / "disks" / "leaf.avhdx").rename(vm_folder / "disks" / "base-AutoRecovery.avhdx")
+    reader = make_stored(vm_folder)
+
+    assert ("disks/base-AutoRecovery.avhdx",) == recovery_disks(reader.point, "disks/base.vhdx")
+    assert () == recovery_disks(reader.point, "a other/base.vhdx")
+    assert () == recovery_disks(reader.point, "disks/base-AutoRecovery.avhdx")
+    with open_point_disk(reader, "base-AutoRecovery.avhdx") as disk:
+        assert NEW_TEXT == disk.image.read_at(OWN_CONTENT_OFFSET, OWN_CONTENT_SIZE)
 
 
 @pytest.mark.parametrize(
