@@ -17,9 +17,14 @@ import pytest
 
 from hvbackup.errors import ImageError
 from hvbackup.images import vhd_layout, vhdx_layout
-from hvbackup.images.chain import open_image
+from hvbackup.images.chain import Image, open_image
 from hvbackup.images.check import check_image
+from hvbackup.images.disk import Kind
+from hvbackup.images.exports import Export
 from hvbackup.images.grid import grid_cuts
+from hvbackup.images.nbd.negotiation import Agreement
+from hvbackup.images.nbd.protocol import Command, Request
+from hvbackup.images.nbd.requests import Refused, answer
 from hvbackup.images.partitions import read_partitions
 from hvbackup.images.source import BytesSource
 from hvbackup.images.vhd_writer import VhdParent, create_vhd
@@ -141,10 +146,8 @@ def _tampered_vhd(chance: random.Random, image: bytes) -> TamperedSource:
 
 
 def _fuzz(images: dict[str, bytes], name: str, seeds: range) -> None:
-    tampered: Callable[[random.Random, bytes], TamperedSource]
-    tampered = _tampered_vhd if name.endswith("vhd") else _tampered_vhdx
     for seed in seeds:
-        source = tampered(random.Random(f"{name} {seed}"), images[name])  # noqa: S311 - test data
+        source = _tampered(random.Random(f"{name} {seed}"), images, name)  # noqa: S311 - test data
         started = time.process_time()
         try:
             _exercise(source)
@@ -178,6 +181,44 @@ def test_tampered_images_take_little_memory(images: dict[str, bytes], name: str)
         tracemalloc.stop()
 
     assert peak < 100 * MIB
+
+
+PARENTS = {"dynamic": None, "child": "dynamic", "vhd": None, "avhd": "vhd"}
+
+
+def _tampered(chance: random.Random, images: dict[str, bytes], name: str) -> TamperedSource:
+    return (_tampered_vhd if name.endswith("vhd") else _tampered_vhdx)(chance, images[name])
+
+
+def _agree(chance: random.Random, disk: Image) -> None:
+    """The map of a part has no gaps, and what it says to be zeros is read as zeros, by NBD too."""
+    start = chance.choice((0, MIB - 512, chance.randrange(disk.size or 1), max(0, disk.size - MIB)))
+    end = min(disk.size, start + chance.choice((1, 512, 4096, MIB, 3 * MIB)))
+    at = start
+    for extent in disk.extents(start, end):
+        assert extent.offset == at
+        at = extent.end
+        if extent.kind is Kind.ZERO:
+            assert disk.read_at(extent.offset, extent.length) == bytes(extent.length)
+    assert at == max(start, end)
+    assert len(disk.read_at(start, end - start)) == max(0, end - start)
+    agreement = Agreement("", Export(disk), structured=True, allocation=True)
+    for command in (Command.READ, Command.BLOCK_STATUS):
+        with suppress(Refused):
+            assert list(answer(agreement, Request(0, command, 7, start, max(1, end - start))))
+
+
+@pytest.mark.parametrize("rounds", [40, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_chains_have_maps_that_agree_with_what_is_read(
+    images: dict[str, bytes], name: str, rounds: int
+) -> None:
+    for seed in range(rounds):
+        chance = random.Random(f"chain {name} {seed}")  # noqa: S311 - test data
+        below = PARENTS[name]
+        with suppress(ImageError):
+            parent = open_image(_tampered(chance, images, below)) if below else None
+            _agree(chance, open_image(_tampered(chance, images, name), parent))
 
 
 def _tables() -> Iterator[bytes]:
