@@ -98,8 +98,8 @@ def playbook_schema() -> dict[str, Any]:
         "items": {"$ref": "#/definitions/play"},
         "definitions": {
             "play": _object("A play: tasks for hosts.", PLAY_WORDS, required=["hosts", "gather_facts"]),
-            "tasks": {"anyOf": [{"type": "array", "items": {"$ref": "#/definitions/step"}}, {"type": "null"}]},
-            "handlers": {"anyOf": [{"type": "array", "items": {"$ref": "#/definitions/handler"}}, {"type": "null"}]},
+            "tasks": {"type": ["array", "null"], "items": {"$ref": "#/definitions/step"}},
+            "handlers": {"type": ["array", "null"], "items": {"$ref": "#/definitions/handler"}},
             "step": {
                 "if": {"anyOf": [{"required": [word]} for word in ("block", "rescue", "always")]},
                 "then": {"$ref": "#/definitions/block"},
@@ -157,13 +157,12 @@ def _defaults() -> dict[str, Any]:
 
 
 def _arguments(module: Module) -> dict[str, Any]:
-    """Return the schema of a module's arguments; `definitions/some` is the same without anything required."""
-    required = [name for name, field in module.arguments.model_fields.items() if field.is_required()]
+    """Return the schema of a module's arguments; `definitions/some` is the mapping of them."""
     some = {"type": "object", "properties": _properties(module), "additionalProperties": False}
     text = "\n\n".join([f"{module.summary}.", *paragraphs(module.description)])
     # Nothing is required here: it may come from module_defaults or `args`.
-    nothing: list[dict[str, Any]] = [] if required else [{"type": "null"}]
-    return {"description": plain_text(text), "anyOf": [some, *nothing, _TEMPLATE], "definitions": {"some": some}}
+    values = [some, {"type": "null"}, _TEMPLATE]
+    return {"description": plain_text(text), "anyOf": values, "definitions": {"some": some}}
 
 
 def _properties(module: Module) -> dict[str, Any]:

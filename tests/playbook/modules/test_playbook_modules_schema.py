@@ -14,7 +14,8 @@ from hvbackup.playbook.grammar import BLOCK_WORDS, HANDLER_WORDS, PLAY_WORDS, TA
 from hvbackup.playbook.modules.registry import FULL_NAMES, load_module
 from hvbackup.playbook.modules.schema import _WORD_SCHEMAS, playbook_schema, schema_line
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples/playbooks").glob("*.yml"))
+PLAYBOOKS = Path(__file__).resolve().parents[3] / "examples/playbooks"
+EXAMPLES = sorted(file for file in PLAYBOOKS.glob("*.yml") if file.name != "inventory.yml")
 
 
 @pytest.fixture(scope="module")
