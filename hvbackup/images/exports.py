@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from hvbackup.errors import EntryNotFound, ImageError
 from hvbackup.images.disk import Extent, Kind, merge
+from hvbackup.images.lvm2 import LogicalSource
 from hvbackup.images.source import Source
 from hvbackup.images.volumes import Volume, Window, open_volume, read_layout
 
@@ -99,14 +100,25 @@ def _description(volume: Volume) -> str:
 
 
 def _extents(source: Source, start: int, end: int) -> Iterator[Extent]:
-    """The map of a disk, or of a part of one; what has no map is DATA."""
+    """The map of a disk, or of parts of one; what has no map is DATA."""
     if isinstance(source, Window):
-        known = max(start, min(end, source.source.size - source.offset))
-        for extent in _extents(source.source, source.offset + start, source.offset + known):
-            yield extent._replace(offset=extent.offset - source.offset)
-        start = known
+        yield from _moved(source.source, source.offset, 0, start, end)
+    elif isinstance(source, LogicalSource):
+        for segment in source.segments:
+            first, last = max(start, segment.start), min(end, segment.start + segment.size)
+            if first < last:
+                yield from _moved(segment.source, segment.place, segment.start, first, last)
     elif isinstance(source, _Mapped):
         yield from source.extents(start, end)
-        return
-    if start < end:
+    elif start < end:
         yield Extent(start, end - start, Kind.DATA)
+
+
+def _moved(below: Source, place: int, at: int, start: int, end: int) -> Iterator[Extent]:
+    """The map from `start` to `end` of something that has at `at` what `below` has at `place`."""
+    by = place - at
+    known = max(start, min(end, below.size - by))
+    for extent in _extents(below, start + by, known + by):
+        yield extent._replace(offset=extent.offset - by)
+    if known < end:  # it is not there; reading it tells
+        yield Extent(known, end - known, Kind.DATA)

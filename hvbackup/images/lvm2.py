@@ -65,10 +65,10 @@ class LogicalVolume(NamedTuple):
 
 
 class LogicalSource:
-    """The bytes of a logical volume."""
+    """The bytes of a logical volume; `segments` say where they lie, without gaps from 0 on."""
 
     def __init__(self, volume: LogicalVolume) -> None:
-        self._segments = volume.segments
+        self.segments = volume.segments
         self._starts = [segment.start for segment in volume.segments]
         self._size = volume.size
 
@@ -82,7 +82,7 @@ class LogicalSource:
         end = min(offset + size, self._size)
         pieces: list[bytes] = []
         while offset < end:
-            segment = self._segments[bisect.bisect_right(self._starts, offset) - 1]
+            segment = self.segments[bisect.bisect_right(self._starts, offset) - 1]
             inside = offset - segment.start
             wanted = min(end - offset, segment.size - inside)
             piece = segment.source.read_at(segment.place + inside, wanted)
