@@ -11,8 +11,11 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(
-    path for path in (PROJECT / "examples").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    path
+    for path in (PROJECT / "examples").rglob("*")
+    if path.is_file() and not {"__pycache__", "playbooks"} & set(path.parts)
 )
+PLAYBOOKS = sorted((PROJECT / "examples/playbooks").glob("*.yml"))
 SCRIPTS = [path for path in EXAMPLES if path.suffix == ".py"]
 
 
@@ -26,6 +29,14 @@ def test_every_file_of_examples_is_run_by_a_test_of_its_own(path: Path) -> None:
 
     assert test.is_file(), f"{path.name} has no test"
     assert f'"examples/{path.name}"' in test.read_text() or f'EXAMPLES / "{path.name}"' in test.read_text()
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.name)
+def test_every_playbook_is_played_by_a_test(path: Path) -> None:
+    tests = PROJECT / "tests/playbook/modules/test_playbook_modules_examples.py"
+
+    assert f'"{path.name}"' in tests.read_text(encoding="utf-8")
+    assert f"({path.name})" in (path.parent / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

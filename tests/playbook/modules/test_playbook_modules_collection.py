@@ -54,7 +54,14 @@ def installed(ansible_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         [sys.executable, SCRIPT, "--output", folder], check=True, capture_output=True, env=variables, timeout=120
     )
     (tarball,) = folder.glob("hvbackup-hyperv-*.tar.gz")
-    command = [ansible_folder / "ansible-galaxy", "collection", "install", tarball, "-p", folder / "collections"]
+    command: list[Path | str] = [
+        ansible_folder / "ansible-galaxy",
+        "collection",
+        "install",
+        tarball,
+        "-p",
+        folder / "collections",
+    ]
     subprocess.run(command, check=True, capture_output=True, env=variables, timeout=120)
     return folder / "collections"
 
@@ -227,7 +234,13 @@ def test_the_connection_is_taken_from_winrm_too_and_passwords_from_the_vault(
     flags: tuple[str, ...] = ()
     if vaulted:
         (tmp_path / "vault").write_text(VAULT_PASSWORD)
-        command = [ansible_folder / "ansible-vault", "encrypt_string", "--vault-password-file", "vault", PASSWORD]
+        command: list[Path | str] = [
+            ansible_folder / "ansible-vault",
+            "encrypt_string",
+            "--vault-password-file",
+            "vault",
+            PASSWORD,
+        ]
         text = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         folder = tmp_path / "host_vars"
         folder.mkdir()
