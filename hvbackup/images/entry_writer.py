@@ -22,6 +22,8 @@ from hvbackup.images.walk import CASELESS
 
 #: What is wrong with one file, and not with the way to all of them.
 OF_ONE_FILE = (ImageError, RepositoryDamaged)
+#: The largest disk that a VHDX can hold, 64 TiB. A longer file would be nothing but holes, and days of work.
+_LARGEST_DISK = 64 * 1024**4
 
 
 class EntryWriter:
@@ -41,6 +43,8 @@ class EntryWriter:
     def prepare(self, item: Item) -> None:
         """Begin to open a file that will be written next; what is there already, and may become a link, is not read."""
         if item.entry.kind is not EntryKind.FILE or item.entry.unreadable or item.entry.links > 1:
+            return
+        if item.entry.size_bytes > _LARGEST_DISK:
             return
         with suppress(OSError, ValueError):  # it will be met again, and told of, when the file is written
             there = self._place.folder(item.parts[:-1]).look(item.parts[-1])
@@ -77,8 +81,11 @@ class EntryWriter:
 
     def _file(self, item: Item) -> None:
         entry, name = item.entry, item.parts[-1]
-        if entry.unreadable:
-            self._ledger.record(item, FileStatus.FAILED, reason=entry.unreadable)
+        reason = entry.unreadable
+        if entry.size_bytes > _LARGEST_DISK:
+            reason = f"it claims to be {entry.size_bytes} bytes long, more than any virtual disk"
+        if reason:
+            self._ledger.record(item, FileStatus.FAILED, reason=reason)
             return
         folder = self._place.folder(item.parts[:-1])
         there = folder.look(name)

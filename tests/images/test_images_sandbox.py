@@ -146,6 +146,21 @@ def test_contents_are_the_same_at_any_place(files: SandboxedFileSystem) -> None:
     assert b"odd" == files.open("/bytes\udc80\ud800").read_at(0, 100)
 
 
+def test_holes_cost_little_and_are_zeros_exactly_where_they_are(tmp_path: Path) -> None:
+    size = 3000 * MIB
+    nodes = {"/hole": Node(zeros=size, attributes=("sparse",)), "/mixed": Node(bytes(2 * MIB) + b"x" + bytes(MIB))}
+    with sandbox(volume_of(nodes)) as files:
+        source = files.open("/hole")
+        assert (size, bytes(5)) == (source.size, source.read_at(size - 5, 100))
+        mixed = files.open("/mixed")
+        assert nodes["/mixed"].contents == mixed.read_at(0, 4 * MIB)
+        assert b"\0x\0" == mixed.read_at(2 * MIB - 1, 3)
+        result = extract(files, "/hole", tmp_path)
+
+    assert 1 == result.ok
+    assert size == (tmp_path / "hole").stat().st_size
+
+
 @pytest.mark.parametrize(
     ("path", "error", "text"),
     [
@@ -425,7 +440,9 @@ def test_an_answer_that_is_nonsense_ends_the_parser(answer: str, tmp_path: Path)
         list(files.entries("/"))
 
 
-@pytest.mark.parametrize("answer", ["5, False], b'123456')", "5, False], b'1234')", "5, True])", "0, False], b'1')"])
+@pytest.mark.parametrize(
+    "answer", ["5], b'123456')", "5], b'1234')", "5, True])", "0], b'1')", "9, False, 10])", "9, False, 8])"]
+)
 def test_more_or_fewer_bytes_than_a_file_has_are_refused(answer: str, tmp_path: Path) -> None:
     (tmp_path / "liar2.py").write_text(LIAR.replace("ANSWER", f"send(['Contents', {answer}"))
     with sandbox(command=worker_command("liar2", str(tmp_path))) as files, pytest.raises(ReaderDied, match="bytes"):

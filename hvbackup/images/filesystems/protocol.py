@@ -155,11 +155,13 @@ class Listed(Message, frozen=True, array_like=True, tag=True, gc=False):
 class Contents(Message, frozen=True, array_like=True, tag=True, gc=False):
     """The length of the whole file or stream; the bytes asked for go with this.
 
-    Where they are those of the last `VolumeBytes` (`as_sent`), they are not sent back: the user has them.
+    Where they are those of the last `VolumeBytes` (`as_sent`), they are not sent back: the user has them. Nor are
+    zeros that lie nowhere in the volume: `zeros` says how many there are, which may be more than were asked for.
     """
 
     size_bytes: Number
-    as_sent: bool
+    as_sent: bool = False
+    zeros: Number = 0
 
 
 class Problem(Message, frozen=True, array_like=True, tag=True, gc=False):

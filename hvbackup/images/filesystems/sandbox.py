@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hvbackup.errors import EntryNotFound, ImageDamaged, ImageError, ImageUnsupported, ReaderDied
 from hvbackup.events import Cancellation
@@ -38,6 +38,7 @@ from hvbackup.images.filesystems.worker_process import WorkerProcess, worker_com
 from hvbackup.images.source import ReadAhead, Source
 
 ResultT = TypeVar("ResultT")
+_ZEROS = bytes(MAX_BYTES)
 _ERRORS = {kind.__name__: kind for kind in (ImageDamaged, ImageUnsupported, EntryNotFound)}
 
 
@@ -59,6 +60,14 @@ def open_in_sandbox(
         Cancelled: `cancel` was set.
     """
     return SandboxedFileSystem(volume, kind, limits or Limits(), cancel, worker_command())
+
+
+class Piece(NamedTuple):
+    """A piece of a file, the length of the file, and how many zeros there are from the piece on, if it is a hole."""
+
+    file_bytes: int
+    data: bytes
+    zeros: int
 
 
 class SandboxedFileSystem:
@@ -105,8 +114,8 @@ class SandboxedFileSystem:
         name = None if stream is None else to_bytes(stream)
         return ReadAhead(_Contents(self, to_bytes(path), name), piece=MAX_BYTES, keep=2)
 
-    def read_contents(self, path: bytes, stream: bytes | None, offset: int) -> tuple[int, bytes]:
-        """Return the length of a file and a piece of it, `MAX_BYTES` long where the file does not end."""
+    def read_contents(self, path: bytes, stream: bytes | None, offset: int) -> Piece:
+        """Return a piece of a file, `MAX_BYTES` long where the file does not end."""
         question = ReadContents(path, stream, offset, MAX_BYTES)
         return self._ask(question, lambda *answer: _contents(offset, *answer))
 
@@ -177,19 +186,29 @@ class _Contents:
         self._files = files
         self._path = path
         self._stream = stream
-        self.size, self._first = files.read_contents(path, stream, 0)
+        piece = files.read_contents(path, stream, 0)
+        self.size = piece.file_bytes
+        self._first = piece.data
+        self._zeros = (0, piece.zeros)
 
     def read_at(self, offset: int, _size: int) -> bytes:
         """The piece at `offset`, as `ReadAhead` asks for it."""
         first, self._first = self._first, b""
         if offset == 0 and first:
             return first
-        if offset >= self.size:
+        size = min(MAX_BYTES, self.size - offset)
+        if size <= 0:
             return b""
-        size, data = self._files.read_contents(self._path, self._stream, offset)
-        if size != self.size:
-            raise ImageDamaged(f"{to_text(self._path)} had {self.size} bytes when it was opened, and {size} now")
-        return data
+        first_zero, end = self._zeros
+        if first_zero <= offset and offset + size <= end:
+            return _ZEROS[:size]
+        piece = self._files.read_contents(self._path, self._stream, offset)
+        if piece.file_bytes != self.size:
+            length = f"{self.size} bytes when it was opened, and {piece.file_bytes} now"
+            raise ImageDamaged(f"{to_text(self._path)} had {length}")
+        if piece.zeros:
+            self._zeros = (offset, offset + piece.zeros)
+        return piece.data
 
 
 def _expect(kind: type[ResultT], answer: Answer) -> ResultT:
@@ -242,8 +261,12 @@ def _listed(base: str, answer: Answer, _data: bytes) -> tuple[list[Entry], bool]
     return [unpack_entry(each, f"{base}/{to_text(each.name)}") for each in listed.entries], listed.more
 
 
-def _contents(offset: int, answer: Answer, data: bytes) -> tuple[int, bytes]:
-    size = _expect(Contents, answer).size_bytes
-    if len(data) != max(0, min(MAX_BYTES, size - offset)):
+def _contents(offset: int, answer: Answer, data: bytes) -> Piece:
+    contents = _expect(Contents, answer)
+    left = max(0, contents.size_bytes - offset)
+    expected = min(MAX_BYTES, left)
+    if contents.zeros and not data and expected <= contents.zeros <= left:
+        data = _ZEROS[:expected]
+    if len(data) != expected:
         raise ProtocolViolated("more or fewer bytes than the file has there")
-    return size, data
+    return Piece(contents.size_bytes, data, contents.zeros)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -58,6 +59,9 @@ _PIECES = 512
 _DIRECT = 256 * 1024
 _OPEN_FILES = 32
 _OPEN_LISTINGS = 64
+#: Holes are looked for this long in one request.
+_ZEROS_SECONDS = 0.2
+_ZEROS = bytes(MAX_BYTES)
 _SHOWN = {0: "\N{SYMBOL FOR NULL}", ord("/"): "\N{DIVISION SLASH}"}
 
 
@@ -124,7 +128,7 @@ class _Parser:
         self._setup = setup
         self._opener = opener
         self._files: FileSystem | None = None
-        self._volume: _Volume | None = None
+        self._volume = _Volume(channel, setup.volume_bytes)
         self._contents: OrderedDict[tuple[bytes, bytes | None], Source] = OrderedDict()
         self._listings: OrderedDict[tuple[bytes, bool, int], _Listing] = OrderedDict()
 
@@ -146,7 +150,6 @@ class _Parser:
 
     def _answer(self, question: Message) -> tuple[Message, bytes]:
         if isinstance(question, OpenVolume):
-            self._volume = _Volume(self._channel, self._setup.volume_bytes)
             self._files = self._opener(self._volume, self._setup.kind)
             return pack_info(self._files.info), b""
         if self._files is None:
@@ -157,7 +160,7 @@ class _Parser:
         if isinstance(question, ListFolder):
             return self._list(self._files, question), b""
         if isinstance(question, ReadContents):
-            return self._read(self._files, question)
+            return self._read(self._files, self._volume, question)
         raise ProtocolViolated("a question out of turn")
 
     def _list(self, files: FileSystem, question: ListFolder) -> Listed:
@@ -177,23 +180,42 @@ class _Parser:
                 return Listed(tuple(batch), more=True)
         return Listed(tuple(batch), more=False)
 
-    def _read(self, files: FileSystem, question: ReadContents) -> tuple[Contents, bytes]:
+    def _read(self, files: FileSystem, volume: _Volume, question: ReadContents) -> tuple[Contents, bytes]:
         key = (question.path, question.stream)
         source = self._contents.pop(key, None)
         if source is None:
             stream = None if question.stream is None else to_text(question.stream)
             source = files.open(to_text(question.path), stream=stream)
         size = max(0, min(question.size, MAX_BYTES, source.size - question.offset))
-        data = source.read_at(question.offset, size) if size else b""
-        if len(data) != size:
-            raise ImageDamaged(f"{to_text(question.path)} ends before its length of {source.size} bytes")
+        before = volume.reads
+        data = _read_all(source, question.offset, size)
         if question.offset + size < source.size:  # else it was read to its end: nobody will come back
             self._contents[key] = source
             if len(self._contents) > _OPEN_FILES:
                 self._contents.popitem(last=False)
-        if self._volume is not None and size and self._volume.sent_last == data:
+        if size and volume.sent_last == data:
             return Contents(source.size, as_sent=True), b""
-        return Contents(source.size, as_sent=False), data
+        if size >= _PIECE and volume.reads == before and data == _ZEROS[:size]:
+            return Contents(source.size, zeros=size + _zeros_at(source, question.offset + size, volume)), b""
+        return Contents(source.size), data
+
+
+def _read_all(source: Source, offset: int, size: int) -> bytes:
+    data = source.read_at(offset, size) if size else b""
+    if len(data) != size:
+        raise ImageDamaged(f"it ends at {offset + len(data)} bytes, before its length of {source.size}")
+    return data
+
+
+def _zeros_at(source: Source, offset: int, volume: _Volume) -> int:
+    """How many zeros follow that lie nowhere in the volume, as far as that is found out in a moment."""
+    start, before, end = offset, volume.reads, time.monotonic() + _ZEROS_SECONDS
+    while offset < source.size and time.monotonic() < end:
+        size = min(MAX_BYTES, source.size - offset)
+        if _read_all(source, offset, size) != _ZEROS[:size] or volume.reads != before:
+            break
+        offset += size
+    return offset - start
 
 
 def _listed_again(files: FileSystem, question: ListFolder) -> Iterator[Entry]:
@@ -233,6 +255,7 @@ class _Volume:
 
     Attributes:
         sent_last: The bytes that came last.
+        reads: How often bytes were asked for.
     """
 
     def __init__(self, channel: Channel, size: int) -> None:
@@ -242,6 +265,7 @@ class _Volume:
         self._following = -1
         self._ahead = 1
         self.sent_last = b""
+        self.reads = 0
 
     @property
     def size(self) -> int:
@@ -287,4 +311,5 @@ class _Volume:
         if not isinstance(decode_question(message), VolumeBytes):
             raise ProtocolViolated("bytes of the volume were asked for, and something else came")
         self.sent_last = data
+        self.reads += 1
         return data
