@@ -71,7 +71,7 @@ def mount_raw(
     """
     exports = chosen_exports(exports_of(disk, sector_size=sector_size, companions=companions), names)
     view = RawView(exports.by_name, events)
-    mounted = Mounted(folder=str(folder), files=view.names, notes=exports.notes)
+    mounted = Mounted(folder=str(folder.absolute()), files=view.names, notes=exports.notes)
     _mount(view, mounted, allow_other=allow_other, ready=ready, cancel=cancel, events=events)
 
 
@@ -102,7 +102,7 @@ def mount_files(
         InvalidRequest: The folder cannot be mounted on.
     """
     view = FilesView(files, events, size_bytes)
-    mounted = Mounted(folder=str(folder), notes=files.info.notes)
+    mounted = Mounted(folder=str(folder.absolute()), notes=files.info.notes)
     _mount(view, mounted, allow_other=allow_other, ready=ready, cancel=cancel, events=events)
 
 
@@ -116,7 +116,7 @@ def _mount(
     events: EventSink,
 ) -> None:
     fuse = load_fuse()
-    folder = Path(mounted.folder).absolute()
+    folder = Path(mounted.folder)
     _check_folder(folder)
     loop = _Loop(fuse, view, folder, allow_other=allow_other)
     with _signals_stop(cancel), _unmounted_if_we_die(folder):
