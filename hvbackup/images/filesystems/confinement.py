@@ -1,18 +1,7 @@
 """Limits that the process which parses a file system sets itself before it sees the first byte of a disk.
 
-| | Linux | macOS (unverified) | Windows (unverified) |
-|---|---|---|---|
-| memory | RLIMIT_AS | RLIMIT_AS is taken, the kernel may ignore it | job object: memory of the process |
-| processor time of a request | RLIMIT_CPU, raised for each request | the same | the deadline alone |
-| no new file, socket or pipe | RLIMIT_NOFILE 0; seccomp | RLIMIT_NOFILE 0 | not limited |
-| no new process | RLIMIT_NPROC 0; seccomp | RLIMIT_NPROC 0 | job object: one process |
-| no growing file, no core file | RLIMIT_FSIZE 0, RLIMIT_CORE 0 | the same | not limited |
-| no new privileges | PR_SET_NO_NEW_PRIVS | - | - |
-| nothing but memory, time and the two pipes | seccomp (x86-64, arm64) | - | - |
-| ends with its user | the pipe ends | the pipe ends | the pipe ends |
-
-Everywhere: the deadline of each request is kept by the user's process, which kills this one; the environment is empty
-but for what Python needs to start; no key, no file of the disk and no connection is ever passed to it.
+What each system gives is in `docs/sandbox.md`; only Linux is tested. Limits that a system does not take are left out,
+and `confine` says which it took. The deadline of each request is kept by the other process, which kills this one.
 """
 
 from __future__ import annotations
