@@ -159,6 +159,21 @@ def test_a_mistake_of_ours_ends_one_connection_and_not_the_server(caplog: pytest
     assert "could not be answered" in caplog.text
 
 
+def test_notes_that_cannot_be_shown_stop_nothing() -> None:
+    def broken(_: Event) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    with DiskServer(DISK, events=broken) as server:
+        clients = [Client(server.address) for _ in range(MAX_CLIENTS)]
+        with Client(server.address) as late:
+            assert late.is_cut()
+        clients[0].line.sendall(b"\xff" * 4)
+        assert clients[0].is_cut()
+        assert clients[1].begin() == 4 * MIB
+        for client in clients:
+            client.line.close()
+
+
 @pytest.mark.parametrize("length", [0, 512, MIB + 1])
 def test_a_write_is_refused_and_the_line_stays_in_step(address: Address, length: int) -> None:
     with Client(address) as client:

@@ -77,7 +77,7 @@ class Connection:
                 if agreement is not None:
                     self._transmit(agreement)
         except Malformed as error:
-            self._warn(f"a client was sent away: it sent {error}")
+            tell(self._events, f"a client was sent away: it sent {error}")
         except (_Gone, OSError) as error:
             _log.debug("a client is gone: %s", error)
 
@@ -168,7 +168,7 @@ class Connection:
                 self._send(chunk)
         except Refused as error:
             if error.reads_failed:
-                self._warn(f"{agreement.name or 'disk'}: {error.message}")
+                tell(self._events, f"{agreement.name or 'disk'}: {error.message}")
             self._send((requests.refusal(agreement, request, error),))
 
     def _send(self, chunk: Chunk) -> None:
@@ -178,11 +178,13 @@ class Connection:
             for part in chunk:
                 self._client.sendall(part)
 
-    def _warn(self, text: str) -> None:
-        try:
-            self._events(Note(text=text, level="warning"))
-        except HvBackupError as error:  # a sink that refuses does not stop a server
-            _log.debug("a note was refused: %s", error)
+
+def tell(events: EventSink, text: str) -> None:
+    """Give people a line; a sink that fails does not stop a server."""
+    try:
+        events(Note(text=text, level="warning"))
+    except (HvBackupError, OSError) as error:
+        _log.warning("%s (and it could not be shown: %s)", text, error)
 
 
 def _cost(request: Request) -> int:

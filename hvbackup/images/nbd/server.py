@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from hvbackup.events import EventSink, Note, discard
+from hvbackup.events import EventSink, discard
 from hvbackup.images.exports import Export
 from hvbackup.images.nbd.binding import Address, Binding
-from hvbackup.images.nbd.connection import Connection
+from hvbackup.images.nbd.connection import Connection, tell
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class DiskServer:
                 thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
                 self._clients[connection] = thread
         if refused:
-            self._events(Note(text=f"a client was sent away: there are {MAX_CLIENTS} already", level="warning"))
+            tell(self._events, f"a client was sent away: there are {MAX_CLIENTS} already")
             return
         with contextlib.suppress(OSError):  # Unix sockets have no such option
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
