@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -837,6 +838,64 @@ def test_conditions_hold_as_they_do_under_ansible(ansible_values: Callable[..., 
     condition = Templar().condition
     ours = [_ours(condition, source, variables) for source in sources]
     _compare(sources, ours, ansible_values(VARIABLES, sources, conditions=True))
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+ATOMS = _words(
+    """one zero half name nothing empty words numbers hosts_map vms nested templated_list alias partly.good
+partly.bad nowhere undefined_alias broken omit vms[0].name vms[2].name vms[1] hosts_map.hv01 true_value 'a' 'b,c' 1 2.5
+none [] {} [1,2] {'a':1} unsafe_text lines result_ok mixed word day self_a exponent listed yes_text"""
+)
+#: Without those that Ansible orders differently each time.
+FILTERS = _words(
+    """length first last list string int float bool upper lower sort unique sum max min join(",") default("d")
+default("d",true) to_json to_nice_json to_yaml to_nice_yaml type_debug flatten dict2items items2dict map("string")
+map("upper") select select("defined") map(attribute="name") map("default","q") selectattr("name","defined")
+combine({"z":9}) zip([1,2]) b64encode basename split(",") replace("a","b") regex_replace("[a-z]","X")
+regex_search("[0-9]+") ternary("t","f") abs round title trim dictsort items groupby("gen") mandatory quote hash("md5")
+human_readable from_yaml from_json random(seed="s") shuffle(seed="s") batch(2) tojson urlencode extract(hosts_map)
+map("extract",hosts_map) wordcount center(8) truncate(3) indent log pow(2) product([1]) combinations(2)
+subelements("disks",skip_missing=true) rekey_on_member("name") regex_findall("a") regex_escape"""
+)
+TESTS = _words(
+    """defined undefined none string number mapping sequence iterable boolean integer float truthy falsy changed
+failed skipped match("a") search("1") contains(1) subset([1,2,3]) even odd lower eq(1) sameas(true)"""
+)
+OPERATORS = _words("+ - * ~ == != < > <= and or in // % /")
+
+
+def random_expression(dice: random.Random, depth: int) -> str:
+    kind = dice.random()
+    if depth <= 0 or kind < 0.25:
+        return dice.choice(ATOMS)
+    inner = random_expression(dice, depth - 1)
+    if kind < 0.65:
+        return f"{inner} | {dice.choice(FILTERS)}"
+    if kind < 0.75:
+        return f"({inner}) is {dice.choice(['', 'not '])}{dice.choice(TESTS)}"
+    other = random_expression(dice, depth - 1)
+    if kind < 0.9:
+        return f"({inner}) {dice.choice(OPERATORS)} ({other})"
+    return dice.choice([f"[{inner}, {other}]", f"({inner} if {other} else 1)", f"({inner})[0]", f"({inner}).name"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_random_templates_give_what_they_give_under_ansible(
+    seed: int, ansible_values: Callable[..., list[Any]], variables: Any
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - the same templates each time
+    render = Templar().render
+    ours: dict[str, Any] = {}
+    while len(ours) < 500:
+        source = dice.choice(["{{ %s }}", "{{ %s }}", "x{{ %s }}y"]) % random_expression(dice, dice.randint(1, 4))
+        value = _ours(render, source, variables)
+        if value != ["error"] or dice.random() < 0.2:
+            ours[source] = value
+    _compare(list(ours), list(ours.values()), ansible_values(VARIABLES, list(ours)))
 
 
 def test_yaml_is_read_as_ansible_reads_it(ansible_values: Callable[..., list[Any]]) -> None:

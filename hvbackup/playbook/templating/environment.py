@@ -35,7 +35,9 @@ def concat(parts: Iterable[Any]) -> Any:
     if absent is not None:
         return absent
     try:
-        texts = [part if isinstance(part, str) else str(plain(part)) for part in found if part is not OMIT]
+        texts = [
+            part if isinstance(part, str) else str(plain(part, printed=True)) for part in found if part is not OMIT
+        ]
     except MissingUsed as error:
         return error.missing
     if sum(map(len, texts)) > MAX_TEXT:

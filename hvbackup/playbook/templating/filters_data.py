@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jinja2 import pass_environment
@@ -208,6 +208,8 @@ def rekey_on_member(data: Any, key: str, duplicates: str = "error") -> dict[Any,
     """Dictionaries by one of their values."""
     if duplicates not in ("error", "overwrite"):
         raise PlaybookError(f"rekey_on_member: duplicates is error or overwrite, not {duplicates!r}")
+    if isinstance(data, str):
+        raise PlaybookError("rekey_on_member takes dictionaries, not a text")
     rekeyed: dict[Any, Any] = {}
     for item in data.values() if isinstance(data, Mapping) else data:
         if not isinstance(item, Mapping) or key not in item:
@@ -232,8 +234,10 @@ def choose(end: Any, start: Any = None, step: Any = None, seed: Any = None) -> A
     return _generator(seed).choice(end)
 
 
-def shuffle(items: Iterable[Any], seed: Any = None) -> list[Any]:
-    """Items in another order; the same for the same `seed`."""
+def shuffle(items: Any, seed: Any = None) -> Any:
+    """Items in another order, the same for the same `seed`; what has no items stays as it is."""
+    if not isinstance(items, Iterable):
+        return items
     shuffled = list(items)
     _generator(seed or None).shuffle(shuffled)
     return shuffled
@@ -247,13 +251,6 @@ def logarithm(value: Any, base: Any = math.e) -> float:
 def root(value: Any, base: Any = 2) -> float:
     """`root`: the square root, or another."""
     return math.sqrt(value) if base == 2 else math.pow(value, 1.0 / float(base))
-
-
-def _lists(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        return (list(each) for each in function(*args, **kwargs))
-
-    return call
 
 
 DATA_FILTERS: dict[str, Any] = {
@@ -273,9 +270,9 @@ DATA_FILTERS: dict[str, Any] = {
     "log": logarithm,
     "pow": math.pow,
     "root": root,
-    "zip": _lists(zip),
-    "zip_longest": _lists(itertools.zip_longest),
-    "product": _lists(itertools.product),
-    "permutations": _lists(itertools.permutations),
-    "combinations": _lists(itertools.combinations),
+    "zip": zip,
+    "zip_longest": itertools.zip_longest,
+    "product": itertools.product,
+    "permutations": itertools.permutations,
+    "combinations": itertools.combinations,
 }

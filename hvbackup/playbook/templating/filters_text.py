@@ -10,6 +10,7 @@ import re
 import shlex
 import urllib.parse
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from hvbackup.errors import PlaybookError
@@ -104,17 +105,20 @@ def to_uuid(value: Any, namespace: Any = _UUID_NAMESPACE) -> str:
 
 def path_join(paths: Any) -> str:
     """Join parts of a path with `/`."""
+    if not isinstance(paths, (str, list, tuple)):
+        raise PlaybookError(f"path_join takes a list of texts, not {type(paths).__name__}")
     return str(paths) if isinstance(paths, str) else posixpath.join(*paths)
 
 
 def human_readable(size: Any, isbits: bool = False, unit: str | None = None) -> str:
     """`1.50 GB` for a number of bytes; units are powers of 1024."""
-    number = float(size) if isinstance(size, str) else size
+    if isinstance(size, str):
+        raise PlaybookError("human_readable takes a number", hint="Use `| int` before it.")
     base = "bits" if isbits else "Bytes"
     for letter, limit in sorted(_UNITS.items(), key=lambda item: item[1], reverse=True):
-        if (unit is None and number >= limit) or (unit is not None and unit.upper() == letter):
+        if (unit is None and size >= limit) or (unit is not None and unit.upper() == letter):
             break
-    return f"{number / limit:.2f} {base if limit == 1 else letter + base[0]}"
+    return f"{size / limit:.2f} {base if limit == 1 else letter + base[0]}"
 
 
 def human_to_bytes(size: Any, default_unit: str | None = None, isbits: bool = False) -> int:
@@ -133,19 +137,23 @@ def human_to_bytes(size: Any, default_unit: str | None = None, isbits: bool = Fa
     return round(float(found[1]) * _UNITS[letter])
 
 
-def splitext(path: Any) -> list[str]:
-    """A path and its ending."""
-    return list(posixpath.splitext(str(path)))
-
-
-def win_splitdrive(path: Any) -> list[str]:
-    """The drive and the rest of a Windows path."""
-    return list(ntpath.splitdrive(str(path)))
-
-
-def split(value: str, separator: str | None = None, limit: int = -1) -> list[str]:
+def split(value: Any, separator: str | None = None, limit: int = -1) -> list[str]:
     """Python's `str.split`."""
-    return str(value).split(separator, limit)
+    return _text("split", value).split(separator, limit)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise PlaybookError(f"{name} takes a text, not {type(value).__name__}", hint="Use `| string` before it.")
+    return str(value)
+
+
+def _on_path(name: str, function: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def call(path: Any) -> Any:
+        value = function(_text(name, path))
+        return list(value) if isinstance(value, tuple) else value
+
+    return call
 
 
 def url_parts(url: str, query: str = "") -> Any:
@@ -178,13 +186,13 @@ TEXT_FILTERS: dict[str, Any] = {
     "urlsplit": url_parts,
     "urldecode": lambda text: urllib.parse.unquote_plus(str(text)),
     # Paths of the control machine have slashes in Ansible; here too, whatever this machine is.
-    "basename": lambda path: posixpath.basename(str(path)),
-    "dirname": lambda path: posixpath.dirname(str(path)),
-    "normpath": lambda path: posixpath.normpath(str(path)),
+    "basename": _on_path("basename", posixpath.basename),
+    "dirname": _on_path("dirname", posixpath.dirname),
+    "normpath": _on_path("normpath", posixpath.normpath),
+    "splitext": _on_path("splitext", posixpath.splitext),
     "commonpath": posixpath.commonpath,
-    "splitext": splitext,
     "path_join": path_join,
-    "win_basename": lambda path: ntpath.basename(str(path)),
-    "win_dirname": lambda path: ntpath.dirname(str(path)),
-    "win_splitdrive": win_splitdrive,
+    "win_basename": _on_path("win_basename", ntpath.basename),
+    "win_dirname": _on_path("win_dirname", ntpath.dirname),
+    "win_splitdrive": _on_path("win_splitdrive", ntpath.splitdrive),
 }

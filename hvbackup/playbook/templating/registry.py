@@ -24,7 +24,7 @@ _TAKE_MISSING: dict[str, Any] = {
     "type_debug": type_name,
 }
 #: They take items one by one, so that one undefined item does not spoil the others.
-_TAKE_LAZY = ("map", "select", "reject", "selectattr", "rejectattr", "length", "count", "first", "last", "list")
+_TAKE_LAZY = ("map", "select", "reject", "selectattr", "rejectattr", "length", "count", "first", "last", "list", "zip")
 #: Marks for HTML have no meaning here, and `pprint` shows Python's inner names.
 _LEFT_OUT = frozenset({"safe", "forceescape", "e", "escape", "xmlattr", "urlize", "pprint"})
 

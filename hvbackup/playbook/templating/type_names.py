@@ -9,7 +9,7 @@ _SHOWN = {
     "LazySeq": "list",
     "Opened": "str",
     "Missing": "UndefinedMarker",
-    "Failed": "UndefinedMarker",
+    "Failed": "CapturedExceptionMarker",
 }
 
 

@@ -77,7 +77,7 @@ class LazyMap(Mapping[Any, Any]):
         return dict(self)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or bool(plain(self) == plain(other))
+        return self is other or (isinstance(other, (Mapping, Undefined)) and bool(plain(self) == plain(other)))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -117,7 +117,7 @@ class LazySeq(Sequence[Any]):
         return list(self)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or bool(plain(self) == plain(other))
+        return self is other or (isinstance(other, (list, LazySeq, Undefined)) and bool(plain(self) == plain(other)))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -207,23 +207,20 @@ def seen(value: Any, scope: Scope) -> Any:
     return value
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, printed: bool = False) -> Any:
     """Return a value with everything nested in it rendered, as dictionaries and lists.
+
+    Args:
+        printed: As it is printed: without what is `omit`, tuples as lists.
 
     Raises:
         MissingUsed: Something in it is undefined, or failed.
     """
-    if isinstance(value, LazyMap):
-        return {key: plain(value[key]) for key in value if value[key] is not OMIT}
-    if isinstance(value, LazySeq):
-        return [plain(item) for item in value if item is not OMIT]
-    kind = type(value)
-    if kind is dict:
-        return {plain(key): plain(item) for key, item in value.items() if item is not OMIT}
-    if kind is list:
-        return [plain(item) for item in value if item is not OMIT]
-    if kind is tuple:
-        return tuple(plain(item) for item in value if item is not OMIT)
+    if isinstance(value, LazyMap) or type(value) is dict:
+        return {key: plain(value[key], printed=printed) for key in value if not printed or value[key] is not OMIT}
+    if isinstance(value, LazySeq) or type(value) in (list, tuple):
+        items = [plain(item, printed=printed) for item in value if not printed or item is not OMIT]
+        return tuple(items) if type(value) is tuple and not printed else items
     if isinstance(value, Undefined):
         raise MissingUsed(value)
     return value
