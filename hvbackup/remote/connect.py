@@ -24,7 +24,7 @@ def open_transport(
     """
     if options.ca_file is not None or options.client_certificate is not None:
         _check_certificate_files(options)
-    for text in _warnings(options):
+    for text in connection_warnings(options):
         events(Note(host=options.host, text=text, level="warning"))
     if options.transport == "local":
         from hvbackup.remote.local import LocalTransport
@@ -39,7 +39,8 @@ def open_transport(
     return PsrpTransport(options, events=events, scripts=scripts)
 
 
-def _warnings(options: ConnectionOptions) -> list[str]:
+def connection_warnings(options: ConnectionOptions) -> list[str]:
+    """Return what is unsafe or unusual about a connection, a sentence each."""
     if options.transport == "local":
         return []
     found = []

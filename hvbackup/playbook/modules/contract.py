@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hvbackup.events import Cancellation, EventSink
 from hvbackup.models import JobStatus, Model
 from hvbackup.remote.options import ConnectionOptions
+
+if TYPE_CHECKING:
+    from hvbackup.playbook.modules.kept_hosts import KeptHosts
 
 
 class VmOutcome(Model, frozen=True, kw_only=True):
@@ -27,6 +30,7 @@ class ModuleContext(NamedTuple):
         inventory_hostname: The host's name in the inventory.
         check: Change nothing; say what would change.
         diff: Say what changes, as `diff` of the result.
+        kept: Connections that stay open for later tasks; None: the task has one of its own.
     """
 
     connection: ConnectionOptions
@@ -35,6 +39,7 @@ class ModuleContext(NamedTuple):
     diff: bool
     events: EventSink
     cancel: Cancellation
+    kept: KeptHosts | None = None
 
 
 class ModuleReply(NamedTuple):

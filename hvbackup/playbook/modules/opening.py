@@ -25,15 +25,18 @@ def open_host(context: ModuleContext) -> Iterator[Host]:
     Raises:
         InvalidRequest: The host is this machine, and this machine is no Windows.
     """
-    from hvbackup.jobs.host import Host
-    from hvbackup.remote.connect import open_transport
+    from hvbackup.playbook.modules.kept_hosts import KeptHosts
 
     if context.connection.transport == "local" and os.name != "nt":
         raise InvalidRequest(
             f"{context.inventory_hostname} is this machine, which is no Hyper-V host",
             hint="Run the task on the Hyper-V host, with ansible_connection psrp or winrm; do not delegate it.",
         )
-    with Host(open_transport(context.connection, events=context.events)) as host:
+    if context.kept is not None:
+        with context.kept.host(context.connection, context.events) as host:
+            yield host
+        return
+    with KeptHosts() as own, own.host(context.connection, context.events) as host:
         yield host
 
 

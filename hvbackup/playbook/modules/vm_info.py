@@ -68,13 +68,14 @@ class VmInfoResults(Results):
 
 def run(arguments: VmInfoArguments, context: ModuleContext) -> Ran:
     """Ask the host; nothing changes."""
+    from hvbackup.jobs.host_view import HostView
     from hvbackup.jobs.selection import select_vms
 
     with open_host(context) as host:
-        classified = {each.vm_id: each for each in host.classify()}
-        everything = host.vms()
+        view = HostView(host.transport, cancel=context.cancel)
+    classified = view.classifications
     methods = {vm_id: each.method for vm_id, each in classified.items()}
-    chosen = select_vms(everything, include=arguments.include, exclude=arguments.exclude, methods=methods).vms
+    chosen = select_vms(view.inventory.vms, include=arguments.include, exclude=arguments.exclude, methods=methods).vms
     return Ran(VmInfoResults(vms=[vm_row(vm, classified[vm.id]) for vm in chosen if vm.id in classified]))
 
 

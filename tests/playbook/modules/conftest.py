@@ -16,6 +16,7 @@ import pytest
 from hvbackup import BackupRequest, ConnectionOptions, Host, Repository, Secret
 from hvbackup.events import Cancellation, Event
 from hvbackup.playbook.modules.contract import ModuleContext, ModuleReply
+from hvbackup.playbook.modules.kept_hosts import KeptHosts
 from hvbackup.playbook.modules.registry import run_module
 from hvbackup.remote.connect import open_transport
 from hvbackup.simulator.builder import build_host, copy_host
@@ -62,8 +63,8 @@ class Site(NamedTuple):
 class Runner:
     """Runs modules on one host, as a task does."""
 
-    def __init__(self, options: ConnectionOptions, name: str = "hv01") -> None:
-        self.options, self.name = options, name
+    def __init__(self, options: ConnectionOptions, name: str = "hv01", *, kept: KeptHosts | None = None) -> None:
+        self.options, self.name, self.kept = options, name, kept
         self.events: list[Event] = []
         self.cancel = Cancellation()
 
@@ -76,6 +77,7 @@ class Runner:
             diff=diff,
             events=self.events.append,
             cancel=self.cancel,
+            kept=self.kept,
         )
         return run_module(f"hvbackup.hyperv.{module}", arguments, context)
 
