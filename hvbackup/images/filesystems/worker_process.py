@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import hvbackup
 from hvbackup.errors import ImageError, ReaderDied
@@ -66,10 +67,13 @@ class WorkerProcess:
         self._cancel = cancel
         self._sent_last = b""
         self._process = _start(command)
-        assert self._process.stdin is not None  # noqa: S101  # they are pipes, as asked for
-        assert self._process.stdout is not None  # noqa: S101
-        self._channel = Channel(self._process.stdout, self._process.stdin)
-        self._watchdog = Watchdog(self._process.kill, cancel)
+        try:
+            self._channel = Channel(_pipe(self._process.stdout), _pipe(self._process.stdin))
+            self._watchdog = Watchdog(self._process.kill, cancel)
+        except BaseException:
+            self._process.kill()
+            self._process.communicate()
+            raise
         self._reap = weakref.finalize(self, _end, self._process, self._channel, self._watchdog)
         setup = Setup(kind, volume.size, limits.memory_bytes, limits.seconds)
         answer, _ = self.ask(setup, seconds=limits.start_seconds)
@@ -175,6 +179,11 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     if os.name == "posix" and process.stderr is not None:
         os.set_blocking(process.stderr.fileno(), False)
     return process
+
+
+def _pipe(file: IO[bytes] | None) -> IO[bytes]:
+    assert file is not None  # noqa: S101  # it is a pipe, as asked for
+    return file
 
 
 def _last_words(process: subprocess.Popen[bytes]) -> str:
