@@ -64,7 +64,7 @@ RETURN = r"""
 ---
 leftovers:
   description:
-  - What there was on the host.
+  - What else there was on the host.
   returned: success
   type: list
   elements: dict
@@ -95,7 +95,8 @@ leftovers:
       type: bool
 undone:
   description:
-  - What else dead runs of this machine had left, and is undone now.
+  - 'What the journal of this machine knew of dead runs, and is undone now: folders on the host, files of unfinished
+    restores, leases.'
   returned: success
   type: list
   elements: str

@@ -44,8 +44,11 @@ class LeftoverRow(BaseModel):
 class CleanupResults(Results):
     """What was found."""
 
-    leftovers: list[LeftoverRow] = Field(description="What there was on the host.")
-    undone: list[str] = Field(description="What else dead runs of this machine had left, and is undone now.")
+    leftovers: list[LeftoverRow] = Field(description="What else there was on the host.")
+    undone: list[str] = Field(
+        description="What the journal of this machine knew of dead runs, and is undone now: folders on the host, files "
+        "of unfinished restores, leases."
+    )
     problems: list[str] = Field(description="What could not be removed.")
 
 
@@ -55,16 +58,15 @@ def run(arguments: CleanupArguments, context: ModuleContext) -> Ran:
 
     older_than = time_span(arguments.older_than) if arguments.older_than is not None else None
     undone: list[str] = []
-    problems: tuple[str, ...] = ()
     with open_host(context) as host:
-        before = host.cleanup(run_id=arguments.run_id, older_than=older_than, dry_run=True).leftovers
-        after = before
-        if not context.check:
-            result = host.cleanup(
-                run_id=arguments.run_id, older_than=older_than, events=_noting(context.events, undone)
-            )
-            after, problems = result.leftovers, result.problems
-    rows = [_row(each, after, context) for each in before]
+        result = host.cleanup(
+            run_id=arguments.run_id,
+            older_than=older_than,
+            dry_run=context.check,
+            events=_noting(context.events, undone),
+        )
+    rows = [_row(each, context) for each in result.leftovers]
+    problems = result.problems
     gone = [each.scratch for each in rows if each.removed]
     failure = (
         Failure(f"{len(problems)} leftover(s) could not be removed: {'; '.join(problems)}", 1) if problems else None
@@ -86,15 +88,14 @@ def _noting(events: EventSink, undone: list[str]) -> EventSink:
     return listen
 
 
-def _row(found: FoundLeftover, after: tuple[FoundLeftover, ...], context: ModuleContext) -> LeftoverRow:
-    there = any(each.scratch == found.scratch and not each.removed for each in after)
+def _row(found: FoundLeftover, context: ModuleContext) -> LeftoverRow:
     return LeftoverRow(
         scratch=found.scratch,
         run_id=found.run_id,
         owner=found.owner,
         created_at=found.created_at,
         alive=found.alive,
-        removed=found.due if context.check else not there,
+        removed=found.due if context.check else found.removed,
     )
 
 
