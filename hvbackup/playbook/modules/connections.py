@@ -107,6 +107,20 @@ IGNORED: dict[str, str] = {
     ),
 }  # fmt: skip
 
+#: All variables that are taken, by the names of psrp's options; of several the last one counts.
+TAKEN: dict[str, tuple[str, ...]] = {
+    option: tuple(
+        dict.fromkeys(
+            [
+                *names,
+                *_WINRM.get({"protocol": "scheme", "auth": "transport"}.get(option, option), ()),
+                *((_WINRM_EXTRAS[option],) if option in _WINRM_EXTRAS else ()),
+            ]
+        )
+    )
+    for option, names in _PSRP.items()
+}
+
 _WINRM_AUTH = {"ssl": "basic", "plaintext": "basic"}
 
 

@@ -34,7 +34,7 @@ def argument_spec(module: Module) -> dict[str, dict[str, Any]]:
 def documentation(module: Module, version: str) -> str:
     """Return the text of `DOCUMENTATION`; `version` is that of the collection in which the module came."""
     options = {
-        name: {"description": [_described(field)], **_option(field)}
+        name: {"description": [described(field)], **_option(field)}
         for name, field in module.arguments.model_fields.items()
     }
     for option in options.values():
@@ -66,6 +66,13 @@ def paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 
 
+def described(field: FieldInfo) -> str:
+    """Return what an argument is for, with its limits."""
+    limits = limits_of(field.metadata)
+    words = {"ge": "At least {:g}.", "gt": "More than {:g}.", "le": "At most {:g}."}
+    return " ".join([field.description or "", *(words[name].format(value) for name, value in limits.items())])
+
+
 def plain_text(markup: str) -> str:
     """Return a text without Ansible's semantic markup, for editors."""
     return re.sub(r"\b(?:RV|[CVOME])\(((?:[^()\\]|\\.)*)\)", r"`\1`", markup).replace("\\)", ")")
@@ -75,12 +82,6 @@ def dumped(content: Any) -> str:
     """Return YAML as people write it."""
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     return text
-
-
-def _described(field: FieldInfo) -> str:
-    limits = limits_of(field.metadata)
-    words = {"ge": "At least {:g}.", "gt": "More than {:g}.", "le": "At most {:g}."}
-    return " ".join([field.description or "", *(words[name].format(value) for name, value in limits.items())])
 
 
 def _option(field: FieldInfo) -> dict[str, Any]:

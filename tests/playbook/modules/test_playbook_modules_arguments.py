@@ -68,12 +68,13 @@ def test_every_value_comes_out_as_from_ansible_core_itself(
         "    for value in values:\n"
         "        found = ArgumentSpecValidator(spec).validate({'x': value})\n"
         "        answers.append(None if found.error_messages else [found.validated_parameters['x']])\n"
-        "print(json.dumps(answers))\n"
+        "from ansible.release import __version__\n"
+        "print(json.dumps([int(__version__.split('.')[1]), answers]))\n"
     )
     asked = subprocess.run(
         [ansible_folder / "python", "-c", code], input=json.dumps(VALUES), capture_output=True, text=True, check=True
     )
-    expected = json.loads(asked.stdout)
+    minor, expected = json.loads(asked.stdout)
 
     ours: list[Any] = []
     for kind in ("str", "int", "float", "bool", "list"):
@@ -91,6 +92,8 @@ def test_every_value_comes_out_as_from_ansible_core_itself(
         # The one meant difference: a list is no text.
         and not (pair[0] == "str" and isinstance(pair[1], list) and own is None)
         and not (pair[0] == "int" and isinstance(pair[1], bool) and theirs == own)
+        # Before 2.19, "7.0" was no whole number.
+        and not (minor < 19 and pair[0] == "int" and theirs is None and own is not None)
     ]
     assert [] == different
 
