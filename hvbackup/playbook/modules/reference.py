@@ -37,8 +37,8 @@ or file.
 _CONNECTIONS = """\
 ## Connections
 
-A host is reached by the variables that Ansible has for it: `ansible_connection` is `psrp` or `winrm`, and hvbackup speaks
-PowerShell remoting by itself in both cases. Unknown variables `ansible_psrp_*` and `ansible_winrm_*` are errors.
+A host is reached by the variables that Ansible has for it: `ansible_connection` is `psrp` or `winrm`, and hvbackup
+speaks PowerShell remoting by itself in both cases. Unknown variables `ansible_psrp_*` and `ansible_winrm_*` are errors.
 
 What is not as in Ansible, on purpose:
 

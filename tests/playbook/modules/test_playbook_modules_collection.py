@@ -274,6 +274,14 @@ def test_what_is_not_to_be_is_refused_in_one_sentence(play: Play, site: Site, un
     assert "is not checked" in ignored["warnings"][0]
 
 
+def test_shared_arguments_come_from_the_action_group(play: Play, site: Site) -> None:
+    defaults = {"group/hvbackup.hyperv.hyperv": {"include": "web01"}}
+
+    (result,) = play(site, [{"hvbackup.hyperv.vm_info": None, "module_defaults": defaults}]).results
+
+    assert ["web01"] == [vm["vm_name"] for vm in result["vms"]]
+
+
 def test_a_vm_with_a_template_for_a_name_is_inert(play: Play, make_site: MakeSite, tmp_path: Path) -> None:
     from hvbackup.simulator.vm_specs import VmSpec
 
