@@ -15,6 +15,7 @@ class Failure(NamedTuple):
     message: str
     exit_code: int
     hint: str | None = None
+    error_type: str | None = None
 
 
 class Ran(NamedTuple):

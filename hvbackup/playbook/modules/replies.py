@@ -34,6 +34,8 @@ def reply(module: Module, ran: Ran, context: ModuleContext, warnings: list[str])
     if ran.failure is not None:
         exit_code = ran.failure.exit_code
         result |= {"failed": True, "msg": ran.failure.message, "hint": in_playbook_words(module, ran.failure.hint)}
+        if ran.failure.error_type is not None:
+            result["error_type"] = ran.failure.error_type
     return ModuleReply(result=result, outcomes=ran.outcomes, exit_code=exit_code)
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from hvbackup.errors import ConfigurationError, VerificationFailed
-from hvbackup.events import Note
+from hvbackup.errors import ConfigurationError, HvBackupError, VerificationFailed
+from hvbackup.events import Event, Note, StepStarted
 from hvbackup.models import JobStatus
 from hvbackup.playbook.modules.arguments import Results
 from hvbackup.playbook.modules.contract import ModuleContext, VmOutcome
-from hvbackup.playbook.modules.definition import Module, Ran
+from hvbackup.playbook.modules.definition import Failure, Module, Ran
 from hvbackup.playbook.modules.opening import open_host, open_repository
 from hvbackup.playbook.modules.points import PointArguments, chosen_point
 
@@ -99,13 +99,30 @@ def run(arguments: VmRebuildArguments, context: ModuleContext) -> Ran:
         with open_host(context) as host:
             request = _request(arguments, point)
             plan = host.plan_rebuild(repository, request)
-            built: BuiltVm | None = None
-            if not context.check:
-                result = host.rebuild(repository, request, plan=plan, events=context.events, cancel=context.cancel)
-                built = _vm(result.vm)
-                for text in result.warnings:
-                    context.events(Note(host=host.name, vm=result.vm.name, text=text, level="warning"))
-    return _rebuilt(plan, point, built, verified, context)
+            done = None if context.check else _carry_out(host, repository, request, plan, context)
+    return _rebuilt(plan, point, done, verified, context)
+
+
+def _carry_out(
+    host: Host, repository: Repository, request: RebuildRequest, plan: RebuildPlan, context: ModuleContext
+) -> BuiltVm | Failure:
+    """Make the VM; a failure after the host's VMs were touched is returned, so that it counts as a change."""
+    touched = False
+
+    def listen(event: Event) -> None:
+        nonlocal touched
+        touched |= isinstance(event, StepStarted) and event.step in ("remove", "build")
+        context.events(event)
+
+    try:
+        result = host.rebuild(repository, request, plan=plan, events=listen, cancel=context.cancel)
+    except HvBackupError as error:
+        if not touched:
+            raise
+        return Failure(str(error), error.exit_code, error.hint, type(error).__name__)
+    for text in result.warnings:
+        context.events(Note(host=host.name, vm=result.vm.name, text=text, level="warning"))
+    return _vm(result.vm)
 
 
 def _request(arguments: VmRebuildArguments, point: RestorePoint) -> RebuildRequest:
@@ -137,23 +154,33 @@ def _verify(repository: Repository, point: RestorePoint, context: ModuleContext)
 
 
 def _rebuilt(
-    plan: RebuildPlan, point: RestorePoint, built: BuiltVm | None, verified: int | None, context: ModuleContext
+    plan: RebuildPlan,
+    point: RestorePoint,
+    done: BuiltVm | Failure | None,
+    verified: int | None,
+    context: ModuleContext,
 ) -> Ran:
+    failure = done if isinstance(done, Failure) else None
     results = VmRebuildResults(
         point_id=point.id,
         by=plan.choice.by,
         steps=list(plan.steps),
         destroys=list(plan.destroys),
         verified_bytes=verified,
-        vm=built,
+        vm=None if isinstance(done, Failure) else done,
     )
     outcome = VmOutcome(
-        host=context.inventory_hostname, vm_id=point.vm_id, vm_name=plan.choice.name, status=JobStatus.OK
+        host=context.inventory_hostname,
+        vm_id=point.vm_id,
+        vm_name=plan.choice.name,
+        status=JobStatus.FAILED if failure else JobStatus.OK,
+        message=failure.message if failure else None,
     )
     return Ran(
         results,
         changed=True,
-        outcomes=(outcome,) if built is not None else (),
+        outcomes=(outcome,) if done is not None else (),
+        failure=failure,
         before="".join(f"{each}\n" for each in plan.destroys),
         after="".join(f"{each}\n" for each in plan.steps),
     )

@@ -156,6 +156,34 @@ def test_a_vm_that_is_still_there_is_not_replaced_unasked(run: Runner, backed_up
     assert "Rebuild beside it with name NAME path FOLDER, or replace it with replace: true." == reply.result["hint"]
 
 
+def test_a_rebuild_that_fails_after_the_original_was_removed_counts_as_a_change(
+    run: Runner, site: Site, backed_up: dict[str, Any]
+) -> None:
+    with site.host.change() as record:
+        record.faults.stop_at["Import-HvbVm:start"] = "fail"
+        record.faults.stop_at["New-HvbVm:start"] = "fail"
+
+    reply = run.reply("vm_rebuild", vm="web01", replace=True, **backed_up)
+
+    assert (True, True) == (reply.result["failed"], reply.result["changed"])
+    assert "The original VM has been turned off" in reply.result["hint"]
+    assert reply.result["error_type"]
+    assert reply.result["destroys"]
+    assert [JobStatus.FAILED] == [each.status for each in reply.outcomes]
+
+
+def test_a_rebuild_that_fails_before_that_has_changed_nothing(
+    run: Runner, site: Site, backed_up: dict[str, Any]
+) -> None:
+    with site.host.change() as record:
+        record.faults.stop_at["Write-HvbFile:start"] = "fail"
+
+    reply = run.reply("vm_rebuild", vm="web01", replace=True, **backed_up)
+
+    assert (True, False) == (reply.result["failed"], reply.result["changed"])
+    assert ["legacy", "web01"] == site.vm_names()
+
+
 def test_a_disk_is_mounted_once_and_dismounted_once(run: Runner, backed_up: dict[str, Any]) -> None:
     file = run("vm_restore", vm="web01", to="E:\\Look", files="*.vhdx", **backed_up)["files"][0]["path"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ EXAMPLES = sorted(file for file in PLAYBOOKS.glob("*.yml") if file.name != "inve
 
 @pytest.fixture(scope="module")
 def validator() -> Any:
-    jsonschema = importlib.import_module("jsonschema")
+    jsonschema = pytest.importorskip("jsonschema")
     schema = playbook_schema()
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
