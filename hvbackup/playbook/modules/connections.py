@@ -171,9 +171,8 @@ def connection_from_options(
     if kind not in ("psrp", "winrm"):
         raise InvalidRequest(f"{inventory_hostname}: ansible_connection is {kind!r}", hint=_HINT)
     _refuse_unknown(variables, kind, inventory_hostname)
-    wanted = dict(options) if kind == "psrp" else _as_psrp(options, variables)
     try:
-        return _options(wanted)
+        return _options(dict(options) if kind == "psrp" else _as_psrp(options, variables))
     except (InvalidRequest, NotOfType) as error:
         raise InvalidRequest(f"{inventory_hostname}: {error}", hint=getattr(error, "hint", None)) from None
 
@@ -202,7 +201,7 @@ def _as_psrp(options: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[s
             del extras[name]
     asked = options.get("transport") or []
     transports = coerced(list[str], asked) if asked else []
-    first = transports[0].strip() if transports else ""
+    first = str(transports[0] or "").strip() if transports else ""
     user = options.get("remote_user")
     if not first:
         first = "kerberos" if user is not None and "@" in str(user) else "negotiate"

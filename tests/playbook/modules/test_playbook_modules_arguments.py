@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,15 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hvbackup import Secret
-from hvbackup.errors import ConfigurationError, PlaybookError
+from hvbackup.errors import ConfigurationError, InvalidRequest, PlaybookError
 from hvbackup.playbook.modules.arguments import read_arguments
 from hvbackup.playbook.modules.coercion import NotOfType, coerced
+from hvbackup.playbook.modules.connections import IGNORED, TAKEN, connection_from_variables
 from hvbackup.playbook.modules.registry import FULL_NAMES, WITHOUT_HOST, load_module
 from hvbackup.playbook.modules.vm_backup import VmBackupArguments
 from hvbackup.playbook.nodes import Text
 
+CONNECTION_VARIABLES = sorted({*IGNORED, *(name for names in TAKEN.values() for name in names), "ansible_psrp_x"})
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.binary(max_size=4)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+    max_leaves=6,
+)
 KINDS: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list[str]}
 VALUES: list[Any] = [
     2024, 3.5, True, False, "2024", "0x10", " 7 ", "7.0", "7.5", "1e3", "", "a,b", "a, b", "yes", "No", "ON", "off",
@@ -118,6 +128,27 @@ def test_all_mistakes_are_told_at_once_by_the_names_of_the_arguments() -> None:
 def test_an_argument_that_is_nearly_right_has_a_suggestion() -> None:
     with pytest.raises(ConfigurationError, match=r"did you mean include\?"):
         read_arguments(VmBackupArguments, {"repository": "/r", "incldue": "x"})
+
+
+@given(
+    name=st.sampled_from(FULL_NAMES),
+    extra=st.dictionaries(st.one_of(st.text(), st.integers(), st.none()), ANYTHING, max_size=3),
+    data=st.data(),
+)
+def test_whatever_is_given_is_read_or_refused_in_one_sentence(name: str, extra: dict[Any, Any], data: Any) -> None:
+    model = load_module(name).arguments
+    known = dict.fromkeys(model.model_fields, ANYTHING)
+    given_values = {**extra, **data.draw(st.fixed_dictionaries({}, optional=known))}
+
+    with contextlib.suppress(ConfigurationError):
+        read_arguments(model, given_values)
+
+
+@given(variables=st.dictionaries(st.sampled_from(CONNECTION_VARIABLES), ANYTHING, max_size=6))
+def test_whatever_is_in_connection_variables_is_read_or_refused(variables: dict[str, Any]) -> None:
+    for kind in ("psrp", "winrm"):
+        with contextlib.suppress(InvalidRequest):
+            connection_from_variables({**variables, "ansible_connection": kind}, "hv01")
 
 
 def test_none_is_the_default() -> None:
