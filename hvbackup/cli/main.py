@@ -27,6 +27,7 @@ _COMMANDS = {
     "rebuild": ("hvbackup.cli.rebuild:rebuild", "Make a VM out of a restore point."),
     "mount": ("hvbackup.cli.mount:mount", "Mount a VHD of a host read-only."),
     "unmount": ("hvbackup.cli.mount:unmount", "Dismount it."),
+    "play": ("hvbackup.cli.play:play", "Run a playbook on the hosts of an inventory."),
     "cleanup": ("hvbackup.cli.cleanup:cleanup", "Remove what a dead run has left on a host."),
     "transcript": ("hvbackup.cli.transcript:transcript", "Explain a saved output of diskshadow or vssadmin."),
     "repository": ("hvbackup.cli.repository:repository", "Make and look after a repository."),

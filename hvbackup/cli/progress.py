@@ -27,10 +27,16 @@ _COLOURS = {JobStatus.OK: "green", JobStatus.WARNING: "yellow", JobStatus.FAILED
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
-    """Shows events while a command works; call it with each event. Thread-safe."""
+    """Shows events while a command works; call it with each event. Thread-safe.
 
-    def __init__(self, output: Output) -> None:
+    Args:
+        bars: Allow bars on a terminal. Bars take standard output over as well while they are shown, so a command that
+            writes results meanwhile must not have them where its results go elsewhere.
+    """
+
+    def __init__(self, output: Output, *, bars: bool = True) -> None:
         self._output = output
+        self._wants_bars = bars
         self._lock = threading.Lock()
         self._last: dict[tuple[str, str, str], float] = {}
         self._told: set[tuple[str, str, str]] = set()
@@ -39,7 +45,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     def __enter__(self) -> ProgressDisplay:
         """Begin to show."""
-        if sys.stderr.isatty() and not self._output.json and not self._output.quiet:
+        if self._wants_bars and sys.stderr.isatty() and not self._output.json and not self._output.quiet:
             self._bars = _make_bars()
             self._bars.start()
         return self

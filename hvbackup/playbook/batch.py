@@ -1,0 +1,337 @@
+"""One batch of a play: its hosts go from task to task together (Ansible's linear strategy)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hvbackup.errors import PlaybookError
+from hvbackup.playbook.cursor import Cursor, Position
+from hvbackup.playbook.ended import Ended
+from hvbackup.playbook.grammar import near, refuse
+from hvbackup.playbook.notifications import Notifications
+from hvbackup.playbook.plays import Node, Play, Task
+from hvbackup.playbook.run_events import HostFinished, NoHostsLeft, TaskStarted, status_of
+from hvbackup.playbook.settings import setting
+from hvbackup.playbook.tally import Tally
+from hvbackup.playbook.task_run import Shared, TaskRun
+from hvbackup.playbook.variables import Variables
+from hvbackup.playbook.workers import run_each
+
+#: `meta` that is done for each host; the others are done once for all.
+_FOR_EACH_HOST = frozenset({"noop", "flush_handlers", "end_host"})
+#: Modules that run once whatever the task says.
+_ALWAYS_ONCE = frozenset({"ansible.builtin.pause"})
+
+
+@dataclass
+class Batch:
+    """The hosts of a batch in one play.
+
+    Args:
+        nodes: Of the play, without what tags leave out.
+        writes: Whether a module changes anything.
+
+    Attributes:
+        broken: `max_fail_percentage` was exceeded: no further batch and no further play.
+        play_ended: `meta: end_play` was met.
+    """
+
+    play: Play
+    nodes: tuple[Node, ...]
+    hosts: tuple[str, ...]
+    all_hosts: tuple[str, ...]
+    shared: Shared
+    variables: Variables
+    tally: Tally
+    pool: ThreadPoolExecutor
+    writes: Mapping[str, bool]
+    broken: bool = False
+    play_ended: bool = False
+    _cursors: dict[str, Cursor] = field(default_factory=dict)
+    _removed: list[str] = field(default_factory=list)
+    _failed_now: set[str] = field(default_factory=set)
+    _failed_before: set[str] = field(default_factory=set)
+    _reached: Position = (0, 0)
+
+    def __post_init__(self) -> None:
+        handlers = self.play.handlers
+        self._notifications = Notifications(handlers, [self._handler_name(each) for each in handlers])
+        for host in self.hosts:
+            self._cursors[host] = self._cursor(host)
+        self._failed_before = set(self.tally.failed)
+        for host in self._failed_before & set(self.hosts):
+            self._cursors[host].lost = True
+            self._cursors[host].end()
+        self._removed = [*self._failed_before, *self.tally.unreachable]
+
+    def run(self) -> None:
+        """Run the play for these hosts; `tally` knows afterwards who failed."""
+        self._skip_to_start()
+        while not self.shared.cancel.is_set:
+            chosen, task = self._next()
+            if task is None:
+                break
+            self._tell_hosts()
+            if task.meta:
+                self._run_meta(task, chosen)
+            elif not self._run_task(task, chosen):
+                break
+        self.tally.interrupted |= self.shared.cancel.is_set
+        now_failed = {host for host, cursor in self._cursors.items() if cursor.failed}
+        self.tally.failed = self._failed_now | self._failed_before | now_failed
+
+    # ------------------------------------------------------------ which task
+
+    def _cursor(self, host: str) -> Cursor:
+        notes = self._notifications
+        return Cursor(
+            nodes=self.nodes,
+            handlers=self.play.handlers,
+            is_notified=lambda handler: notes.is_notified(host, handler),
+            wants_flush=lambda: notes.wants_flush(host),
+        )
+
+    def _reachable(self) -> list[str]:
+        return [host for host in self.hosts if host not in self.tally.unreachable]
+
+    def _next(self) -> tuple[list[str], Task | None]:
+        """The next task in the order of the play, and the hosts that are there; nobody waits behind for ever."""
+        waiting: dict[Position, list[str]] = {}
+        tasks: dict[Position, Task] = {}
+        for host in self._reachable():
+            task = self._cursors[host].peek()
+            if task is not None:
+                position = self._cursors[host].position(task)
+                waiting.setdefault(position, []).append(host)
+                tasks[position] = task
+        if not waiting:
+            return [], None
+        position = min((each for each in waiting if each >= self._reached), default=min(waiting))
+        self._reached = position
+        for host in waiting[position]:
+            self._cursors[host].take()
+        return waiting[position], tasks[position]
+
+    def _skip_to_start(self) -> None:
+        pattern = self.shared.options.start_at_task
+        if pattern is None or self.tally.started:
+            return
+        for cursor in self._cursors.values():
+            while (task := cursor.peek()) is not None:
+                if task.title == pattern or fnmatchcase(task.title, pattern):
+                    self.tally.started = True
+                    break
+                cursor.take()
+
+    def _tell_hosts(self) -> None:
+        self.variables.set_hosts(
+            play_hosts=[host for host in self.all_hosts if host not in self._removed],
+            batch=[host for host in self.hosts if host not in self._removed],
+        )
+
+    # ------------------------------------------------------------ tasks
+
+    def _run_task(self, task: Task, chosen: Sequence[str]) -> bool:
+        """Run a task on its hosts; return whether the play goes on."""
+        first = self.variables.of_host(chosen[0], task)
+        once = bool(self._setting(task, "run_once", first, bool))
+        who = chosen[:1] if once or task.module in _ALWAYS_ONCE else list(chosen)
+        title = self._title(task, first)
+        handler = task in self.play.handlers
+        if not self._is_wanted(title):
+            return True
+        if handler and once:
+            self._notifications.done_for_all(task)
+        elif handler:
+            for host in who:
+                self._notifications.done(host, task)
+        self.shared.listen(TaskStarted(name=title, module=task.module, place=task.place, handler=handler))
+        results = self._results(task, title, who, first)
+        for host in who:
+            if host in results:
+                self._settle(host, task, results[host], once=once)
+        fatal = (once or len(who) < len(chosen) or bool(self._setting(task, "any_errors_fatal", first, bool))) and not (
+            self._setting(task, "ignore_errors", first, bool)
+        )
+        return self._consequences(results, fatal=fatal)
+
+    def _results(self, task: Task, title: str, who: Sequence[str], first: Mapping[str, Any]) -> dict[str, Ended]:
+        throttle = self._setting(task, "throttle", first, int) or 0
+        forks = self.shared.options.forks
+
+        def work(host: str) -> Ended:
+            return TaskRun(task, host, title, self.variables.of_host(host, task), self.shared).run()
+
+        def ended(host: str, one: Ended) -> None:
+            self._tell(host, task, title, one)
+
+        limit = min(forks, throttle) if throttle > 0 else forks
+        return run_each(self.pool, who, work, limit=limit, cancel=self.shared.cancel, ended=ended)
+
+    def _tell(self, host: str, task: Task, title: str, ended: Ended) -> None:
+        self.shared.listen(
+            HostFinished(
+                task=title,
+                module=task.module,
+                host=host,
+                status=status_of(ended.result),
+                result=ended.result,
+                place=task.place,
+                ignored=ended.ignored,
+                hidden=ended.hidden,
+                diff=ended.diff,
+                outcomes=tuple(outcome for reply in ended.replies for outcome in reply.outcomes),
+            )
+        )
+
+    def _is_wanted(self, title: str) -> bool:
+        if self.shared.options.step is None or self.tally.stepping is False:
+            return True
+        answer = self.shared.options.step(title).strip().lower()
+        if answer in ("c", "continue"):
+            self.tally.stepping = False
+        return answer in ("y", "yes", "c", "continue")
+
+    def _settle(self, host: str, task: Task, ended: Ended, *, once: bool) -> None:
+        """Draw the consequences of a result for its host (of a task that runs once, for all)."""
+        result, recap = ended.result, self.tally.recaps.of(host)
+        for reply in ended.replies:
+            self.tally.add(host, reply, writes=self.writes.get(task.module, False))
+        reached = self._reachable() if once else [host]
+        if (result.get("failed") or result.get("unreachable")) and ended.ignored:
+            recap.ok += 1
+            recap.ignored += 1
+            recap.changed += bool(result.get("failed") and result.get("changed"))
+        elif result.get("failed"):
+            self._fail(host, task, ended, reached)
+        elif result.get("unreachable"):
+            self.tally.unreachable.add(host)
+            self._removed.append(host)
+            recap.unreachable += 1
+        elif result.get("skipped"):
+            recap.skipped += 1
+        else:
+            recap.ok += 1
+            recap.changed += bool(result.get("changed"))
+            self._notify(host, task, ended)
+            self._keep_facts(result, reached)
+        if task.register:
+            for each in reached:
+                self.variables.set_facts(each, {task.register: result})
+
+    def _fail(self, host: str, task: Task, ended: Ended, failing: Sequence[str]) -> None:
+        rescued = self._cursors[host].will_be_rescued
+        for each in failing:
+            self._cursors[each].fail()
+            self._removed.append(each)
+        if self._cursors[host].failed and self._cursors[host].peek() is None:
+            self._failed_now.add(host)
+        recap = self.tally.recaps.of(host)
+        if not rescued:
+            recap.failed += 1
+            return
+        recap.rescued += 1
+        self._removed.remove(host)
+        told = {"name": task.title, "action": task.action, "tags": sorted(task.tags), "register": task.register}
+        self.variables.set_facts(host, {"ansible_failed_task": told, "ansible_failed_result": ended.result})
+
+    def _notify(self, host: str, task: Task, ended: Ended) -> None:
+        for name in ended.notify if ended.result.get("changed") else ():
+            handlers = list(self._notifications.find(name))
+            if not handlers:
+                raise _no_handler(name, task, self.play)
+            if self._cursors[host].in_handlers:
+                for handler in handlers:
+                    self._notifications.notify(host, handler)
+            else:
+                self._notifications.save(host, name)
+
+    def _keep_facts(self, result: Mapping[str, Any], hosts: Sequence[str]) -> None:
+        items = result["results"] if isinstance(result.get("results"), list) else [result]
+        for item in items:
+            facts = item.get("ansible_facts") if isinstance(item, dict) else None
+            if isinstance(facts, dict):
+                for host in hosts:
+                    self.variables.set_facts(host, facts)
+
+    def _consequences(self, results: Mapping[str, Ended], *, fatal: bool) -> bool:
+        """`any_errors_fatal` and `max_fail_percentage`; return whether the play goes on."""
+        bad = {host for host, each in results.items() if each.result.get("failed")}
+        lost = {host for host, each in results.items() if each.result.get("unreachable")} - bad
+        if fatal and (bad or lost):
+            self._fail_others(bad)
+        share = self.play.max_fail_percentage
+        if share is not None and 100 * len(self._failed_now) > share * len(self.hosts):
+            self._fail_others(bad)
+            self.shared.listen(NoHostsLeft())
+            self.broken = True
+        return not (self.broken and len(self._failed_now) >= len(self._reachable()))
+
+    def _fail_others(self, but: set[str]) -> None:
+        for host in self._reachable():
+            if host not in but:
+                self._failed_now.add(host)
+                self._cursors[host].fail()
+                self._removed.append(host)
+
+    # ------------------------------------------------------------ meta
+
+    def _run_meta(self, task: Task, chosen: Sequence[str]) -> None:
+        for host in chosen if task.meta in _FOR_EACH_HOST else chosen[:1]:
+            if task.conditions:
+                variables = self.variables.of_host(host, task)
+                if not self.shared.templar.condition(list(task.conditions), variables):
+                    continue
+            if task.meta == "flush_handlers":
+                self._notifications.deliver(host)
+                self._cursors[host].start_handlers(task)
+            elif task.meta == "end_host":
+                self._end(host)
+            elif task.meta in ("end_play", "end_batch"):
+                for each in self._reachable():
+                    self._end(each)
+                self.play_ended |= task.meta == "end_play"
+            elif task.meta == "clear_host_errors":
+                self._clear_errors()
+
+    def _end(self, host: str) -> None:
+        self._cursors[host].end()
+        self._removed.append(host)
+
+    def _clear_errors(self) -> None:
+        for host in self.hosts:
+            self._failed_now.discard(host)
+            self._failed_before.discard(host)
+            self.tally.unreachable.discard(host)
+            self._cursors[host].clear_errors()
+
+    # ------------------------------------------------------------ words
+
+    def _setting(self, task: Task, name: str, variables: Mapping[str, Any], kind: type) -> Any:
+        value = task.settings.get(name)
+        return setting(value, self.shared.templar, variables, kind=kind, name=name, place=task.place)
+
+    def _title(self, task: Task, variables: Mapping[str, Any]) -> str:
+        try:
+            return str(self.shared.templar.render(task.name, variables)) if task.name else task.action
+        except PlaybookError:
+            return task.title
+
+    def _handler_name(self, handler: Task) -> str | None:
+        if handler.name is None:
+            return None
+        try:
+            return str(self.shared.templar.render(handler.name, self.variables.of_run()))
+        except PlaybookError:
+            return None
+
+
+def _no_handler(name: str, task: Task, play: Play) -> PlaybookError:
+    known = {str(each.name) for each in play.handlers if each.name} | {t for each in play.handlers for t in each.listen}
+    guess = near(name, known)
+    hint = f"Did you mean {guess!r}?" if guess else "Add it to `handlers:` of the play."
+    return refuse(f"no handler is called {name!r} or listens to it", task.place, hint)

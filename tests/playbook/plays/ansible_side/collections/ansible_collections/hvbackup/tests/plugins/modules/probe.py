@@ -1,0 +1,1 @@
+"""Stub: the work is done by the action of this name."""
