@@ -11,7 +11,7 @@ import pyfsext
 from hvbackup.errors import ImageDamaged, ImageUnsupported
 from hvbackup.images.filesystems.adapter import SourceFile
 from hvbackup.images.filesystems.contract import FileSystemInfo
-from hvbackup.images.filesystems.posix import PosixParser
+from hvbackup.images.filesystems.posix import Extent, PosixParser, Times
 
 _SUPERBLOCK = 1024
 _FAST_LINK_BYTES = 60
@@ -44,7 +44,8 @@ class ExtInodes:
         raw = file.read_at(_SUPERBLOCK, 1024)
         fields = struct.unpack_from("<IIIIIIIIIII", raw)
         self.block = 1024 << min(fields[6], 10)
-        self._first_block, self._group_blocks, self._group_inodes = fields[5], fields[8], fields[10]
+        self._group_inodes = fields[10]
+        self._descriptors = (1024 // self.block + 1) * self.block  # in the block after that of the superblock
         revision, size = struct.unpack_from("<I8xH", raw, 76)
         self._inode_bytes = size if revision else 128
         self._incompatible = struct.unpack_from("<I", raw, 96)[0]
@@ -77,8 +78,20 @@ class ExtInodes:
         meta, index = divmod(group, self.block // self._descriptor_bytes)
         if self._incompatible & _META_BG and meta >= self._first_meta:
             raise ImageUnsupported("the inodes of an ext file system with META_BG are not looked into")
-        place: int = (self._first_block + 1 + meta) * self.block + index * self._descriptor_bytes
+        place: int = self._descriptors + meta * self.block + index * self._descriptor_bytes
         return place
+
+    def place(self, offset: int) -> int:
+        """Where an extent lies: where the library says."""
+        return offset
+
+    def times(self, number: int) -> Times:
+        """The times of an inode; the larger inodes of ext4 hold two bits more of the seconds, and nanoseconds."""
+        inode = self._inode(number)
+        held = len(inode) if len(inode) <= 128 else 128 + int(struct.unpack_from("<H", inode, 128)[0])
+        accessed, changed, modified = (_moment(inode, at, more, held) for at, more in ((8, 140), (12, 132), (16, 136)))
+        created = _moment(inode, 144, 148, held) if held >= 152 else None
+        return Times(modified, accessed, changed, created)
 
     def unreadable(self, number: int) -> str | None:
         """Files and folders that fscrypt encrypted."""
@@ -99,7 +112,7 @@ class ExtInodes:
             raise ImageDamaged(f"the inode {number} holds {len(data)} of its {size} bytes")
         return data[:size]
 
-    def target(self, number: int, size: int, extents: list[tuple[int, int, int]]) -> bytes:
+    def target(self, number: int, size: int, extents: list[Extent]) -> bytes:
         """Where a link leads: in the inode, or in its first block."""
         if size >= _FAST_LINK_BYTES and extents:
             offset, length, _ = extents[0]
@@ -107,11 +120,17 @@ class ExtInodes:
         inline = self.inline(number, size)
         return self._inode(number)[40 : 40 + min(size, _FAST_LINK_BYTES)] if inline is None else inline
 
-    def names(self, number: int, extents: list[tuple[int, int, int]]) -> Iterator[tuple[bytes, int]]:
+    def names(self, number: int, extents: list[Extent]) -> Iterator[tuple[bytes, int]]:
         """The names of a folder, block by block; blocks of its hash tree look like unused entries."""
         for offset, length, flags in extents:
             for at in range(offset, offset + length, self.block) if not flags else ():
                 yield from _block_names(self._file.read_at(at, self.block), number)
+
+
+def _moment(inode: bytes, at: int, more_at: int, held: int) -> int:
+    seconds: int = struct.unpack_from("<i", inode, at)[0]
+    more: int = struct.unpack_from("<I", inode, more_at)[0] if more_at + 4 <= held else 0
+    return (seconds + ((more & 3) << 32)) * 1_000_000_000 + (more >> 2)
 
 
 def _block_names(block: bytes, folder: int) -> Iterator[tuple[bytes, int]]:

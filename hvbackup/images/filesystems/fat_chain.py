@@ -48,13 +48,17 @@ class FatTable:
             ImageDamaged: It turns in a circle, leads to nowhere, or into a bad or free cluster.
         """
         cluster = first
-        for _ in range(self.clusters + 1):
+        seen = bytearray(self.clusters // 8 + 1)
+        while True:
             self.offset(cluster)
+            at, bit = divmod(cluster - 2, 8)
+            if seen[at] >> bit & 1:
+                raise ImageDamaged("a chain of clusters turns in a circle")
+            seen[at] |= 1 << bit
             yield cluster
             cluster = self._next(cluster)
             if self._is_end(cluster):
                 return
-        raise ImageDamaged("a chain of clusters turns in a circle")
 
     def _is_end(self, value: int) -> bool:
         return value >= {12: 0xFF8, 16: 0xFFF8}.get(self._bits, self._mask & 0xFFFFFFF8)

@@ -1,8 +1,8 @@
 """ext and XFS by libyal's libraries, and what those get wrong by our own look at the inodes.
 
 Seen with libfsext 20260821 and libfsxfs 20260901: names that are not UTF-8 cannot be had; inline data of ext beyond 60
-bytes come as zeros; the target of a long XFS link is its block header; encrypted and realtime files are read as if
-they were not.
+bytes come as zeros; times of ext after 2038 are wrong; the target of a long XFS link is its block header, and places of
+extents of XFS are numbers of blocks as XFS writes them, with a gap after each allocation group.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from hvbackup.errors import HvBackupError, ImageDamaged
+from hvbackup.errors import HvBackupError, ImageDamaged, ImageUnsupported
 from hvbackup.images.filesystems.adapter import Contents, Guard, shortened
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystemInfo
 from hvbackup.images.filesystems.tree import Child
@@ -22,8 +22,27 @@ _KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.FOLDER, stat.S_I
 _HOLE = 1
 
 
+#: Place in the volume, length, and whether it is a hole.
+Extent = tuple[int, int, int]
+
+
+class Times(NamedTuple):
+    """Times of an inode, in nanoseconds since 1970; None for one that it does not have."""
+
+    modified: int
+    accessed: int
+    changed: int
+    created: int | None
+
+
 class Inodes(Protocol):
     """What is read from inodes directly."""
+
+    def place(self, offset: int) -> int:
+        """Where in the volume an extent lies, from what the library says of it."""
+
+    def times(self, number: int) -> Times:
+        """The times of an inode."""
 
     def unreadable(self, number: int) -> str | None:
         """Why the contents of an inode cannot be read, or None."""
@@ -31,10 +50,10 @@ class Inodes(Protocol):
     def inline(self, number: int, size: int) -> bytes | None:
         """The contents that lie in the inode itself, where the library is not to be trusted with them."""
 
-    def target(self, number: int, size: int, extents: list[tuple[int, int, int]]) -> bytes:
+    def target(self, number: int, size: int, extents: list[Extent]) -> bytes:
         """Where a link leads."""
 
-    def names(self, number: int, extents: list[tuple[int, int, int]]) -> Iterator[tuple[bytes, int]]:
+    def names(self, number: int, extents: list[Extent]) -> Iterator[tuple[bytes, int]]:
         """The names of a folder, with their inodes."""
 
 
@@ -74,7 +93,7 @@ class PosixParser:
 
     def _others(self, folder: Any, seen: set[str], failure: OSError) -> Iterator[Child[Any]]:
         found = False
-        for raw, number in self._inodes.names(folder.get_inode_number(), _extents_if_any(folder)):
+        for raw, number in self._inodes.names(folder.get_inode_number(), self._extents_if_any(folder)):
             name = raw.decode("utf-8", "surrogateescape")
             if name not in seen:
                 found = True
@@ -86,6 +105,9 @@ class PosixParser:
         try:
             return self.node(number)
         except OSError as error:
+            unreadable = self._inodes.unreadable(number)
+            if unreadable:
+                return ImageUnsupported(unreadable)
             return ImageDamaged(f"its inode {number} cannot be read: {shortened(error)}")
 
     def key(self, node: Any) -> int:
@@ -118,9 +140,9 @@ class PosixParser:
         kind = _KINDS.get(stat.S_IFMT(mode), EntryKind.OTHER)
         number = node.get_inode_number()
         size = node.get_size() if kind in (EntryKind.FILE, EntryKind.SYMLINK) else 0
-        extents = _extents(node) if kind is EntryKind.FILE and size else []
+        extents = self._extents(node) if kind is EntryKind.FILE and size else []
         unreadable = self._inodes.unreadable(number) if kind is not EntryKind.OTHER else None
-        target = None
+        target, times = None, self._inodes.times(number)
         if kind is EntryKind.SYMLINK and unreadable is None:
             target = self._target(node, number, size)
         return Entry(
@@ -130,10 +152,10 @@ class PosixParser:
             size_bytes=size,
             id=number,
             links=node.get_number_of_links(),
-            modified_at=_time(node.get_modification_time_as_integer()),
-            accessed_at=_time(node.get_access_time_as_integer()),
-            changed_at=_time(node.get_inode_change_time_as_integer()),
-            created_at=_created(node),
+            modified_at=_time(times.modified),
+            accessed_at=_time(times.accessed),
+            changed_at=_time(times.changed),
+            created_at=_time(times.created),
             mode=stat.S_IMODE(mode),
             owner=str(node.get_owner_identifier()),
             group=str(node.get_group_identifier()),
@@ -145,7 +167,18 @@ class PosixParser:
         )
 
     def _target(self, node: Any, number: int, size: int) -> str:
-        return self._inodes.target(number, size, _extents_if_any(node)).decode("utf-8", "surrogateescape")
+        return self._inodes.target(number, size, self._extents_if_any(node)).decode("utf-8", "surrogateescape")
+
+    def _extents(self, node: Any) -> list[Extent]:
+        extents = [node.get_extent(number) for number in range(node.get_number_of_extents())]
+        return [(self._inodes.place(offset), length, flags) for offset, length, flags in extents]
+
+    def _extents_if_any(self, node: Any) -> list[Extent]:
+        """The extents of a folder or link; what lies in its inode has no list of them."""
+        try:
+            return self._extents(node)
+        except OSError:
+            return []
 
     def contents(self, node: Any, entry: Entry, stream: str | None, guard: Guard) -> Source:
         """The contents of a file; there are no streams."""
@@ -155,25 +188,6 @@ class PosixParser:
         return Contents(
             entry.size_bytes, lambda offset, size: node.read_buffer_at_offset(size, offset), guard, entry.path
         )
-
-
-def _extents(node: Any) -> list[tuple[int, int, int]]:
-    return [node.get_extent(number) for number in range(node.get_number_of_extents())]
-
-
-def _extents_if_any(node: Any) -> list[tuple[int, int, int]]:
-    """The extents of a folder or link; what lies in its inode has no list of them."""
-    try:
-        return _extents(node)
-    except OSError:
-        return []
-
-
-def _created(node: Any) -> datetime | None:
-    try:
-        return _time(node.get_creation_time_as_integer())
-    except OSError:  # inodes of the older kinds have no such time
-        return None
 
 
 def _time(nanoseconds: int | None) -> datetime | None:

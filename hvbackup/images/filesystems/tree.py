@@ -14,6 +14,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from hvbackup.errors import EntryNotFound, HvBackupError, ImageDamaged, ImageUnsupported
@@ -29,7 +30,8 @@ _KEPT_NAMES = 200_000
 _UNFIT = re.compile(r"[/\0]")
 
 
-class Child(NamedTuple, Generic[NodeT]):
+@dataclass(frozen=True)
+class Child(Generic[NodeT]):
     """A name in a folder; `node` is the error where it leads nowhere."""
 
     name: str
@@ -69,7 +71,8 @@ class Parser(Protocol[NodeT]):
         """Give everything back."""
 
 
-class _Place(NamedTuple, Generic[NodeT]):
+@dataclass(frozen=True)
+class _Place(Generic[NodeT]):
     path: str
     node: NodeT
     above: frozenset[int]
@@ -82,7 +85,7 @@ class _Place(NamedTuple, Generic[NodeT]):
 class _Names(NamedTuple):
     exact: dict[str, int]
     folded: dict[str, str]
-    damaged: list[str]
+    damaged: dict[str, HvBackupError]
 
 
 class TreeFileSystem(Generic[NodeT]):
@@ -171,6 +174,8 @@ class TreeFileSystem(Generic[NodeT]):
         names = self._names_of(key, place)
         folded = self._parser.fold(name)
         real = name if name in names.exact else names.folded.get(folded, folded)
+        if name in names.damaged:
+            raise type(names.damaged[name])(f"{place.path}: `{name}` cannot be read: {names.damaged[name]}")
         if real not in names.exact:
             raise EntryNotFound(f"{place.path} has no entry `{name}`", hint=_DAMAGED_TOO if names.damaged else None)
         found, above = names.exact[real], place.above | {key}
@@ -190,10 +195,10 @@ class TreeFileSystem(Generic[NodeT]):
             self._names.move_to_end(key)
             return names
         self._readable(self._parser.describe(place.node, place.path, place.name, streams=False))
-        names = _Names({}, {}, [])
+        names = _Names({}, {}, {})
         for child in self._parser.children(place.node):
             if isinstance(child.node, HvBackupError):
-                names.damaged.append(child.name)
+                names.damaged[child.name] = child.node
                 continue
             if child.name in (".", "..") or not _fits(child.name):
                 continue

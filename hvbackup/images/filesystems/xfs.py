@@ -11,12 +11,14 @@ import pyfsxfs
 from hvbackup.errors import ImageDamaged
 from hvbackup.images.filesystems.adapter import SourceFile
 from hvbackup.images.filesystems.contract import FileSystemInfo
-from hvbackup.images.filesystems.posix import PosixParser
+from hvbackup.images.filesystems.posix import Extent, PosixParser, Times
 from hvbackup.images.filesystems.xfs_log import log_is_clean
 
 _LOCAL = 1
 _REALTIME_FLAG = 1
 _REALTIME = "its contents lie on the realtime device of the file system, not in this volume"
+_BIG_TIME_FLAG = 8
+_BIG_TIME_START = -(1 << 31) * 1_000_000_000
 _LINK_MAGIC, _LINK_HEADER_BYTES = b"XSLM", 56
 #: Magic of a block of names -> bytes of its header
 _FOLDER_HEADERS = {b"XD2B": 16, b"XD2D": 16, b"XDB3": 64, b"XDD3": 64}
@@ -81,6 +83,18 @@ class XfsInodes:
         start = 176 if inode[4] >= 3 else 100
         return inode[start : start + inode[82] * 8 if inode[82] else len(inode)]
 
+    def place(self, offset: int) -> int:
+        """Where an extent lies: the library multiplies the number of its block, which has a gap after each group."""
+        return self._block_offset(offset // self.block)
+
+    def times(self, number: int) -> Times:
+        """The times of an inode: seconds and nanoseconds, or nanoseconds since 1901 (feature `bigtime`)."""
+        inode = self._inode(number)
+        is_large = inode[4] >= 3
+        is_big = is_large and bool(struct.unpack_from(">Q", inode, 120)[0] & _BIG_TIME_FLAG)
+        accessed, modified, changed = (_moment(inode, at, is_big) for at in (32, 40, 48))
+        return Times(modified, accessed, changed, _moment(inode, 144, is_big) if is_large else None)
+
     def unreadable(self, number: int) -> str | None:
         """Files on the realtime device."""
         if not self._has_realtime:
@@ -92,7 +106,7 @@ class XfsInodes:
         """Contents of files never lie in the inode."""
         return None
 
-    def target(self, number: int, size: int, extents: list[tuple[int, int, int]]) -> bytes:
+    def target(self, number: int, size: int, extents: list[Extent]) -> bytes:
         """Where a link leads: in the inode, or in blocks, which have headers from version 5 on."""
         inode = self._inode(number)
         if inode[5] == _LOCAL:
@@ -109,7 +123,7 @@ class XfsInodes:
             raise ImageDamaged(f"the link with the inode {number} holds {len(text)} of its {size} bytes")
         return text[:size]
 
-    def names(self, number: int, extents: list[tuple[int, int, int]]) -> Iterator[tuple[bytes, int]]:
+    def names(self, number: int, extents: list[Extent]) -> Iterator[tuple[bytes, int]]:
         """The names of a folder."""
         inode = self._inode(number)
         if inode[5] == _LOCAL:
@@ -151,3 +165,10 @@ class XfsInodes:
             if length < 8 or length % 8:
                 raise ImageDamaged("a block of names of XFS makes no sense")
             at += length
+
+
+def _moment(inode: bytes, at: int, is_big: bool) -> int:
+    if is_big:
+        return int(struct.unpack_from(">Q", inode, at)[0]) + _BIG_TIME_START
+    seconds, nanoseconds = struct.unpack_from(">iI", inode, at)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
