@@ -125,9 +125,14 @@ def _find(disk: Source, table: PartitionTable, companions: Sequence[Source]) -> 
 
 
 def _plain_volumes(disk: Source, table: PartitionTable) -> Iterator[_Found]:
-    """The partitions, or the disk itself where it has none."""
-    if table.style == "none":
-        yield _found("0", disk, offset=0)
+    """The partitions, or the disk itself where it has none.
+
+    The first sector of a volume may end in the same two bytes as a partition table.
+    """
+    if not table.partitions:
+        whole = _found("0", disk, offset=0)
+        if table.style == "none" or (table.style == "mbr" and whole.volume.kind not in ("empty", "unknown")):
+            yield whole
     for partition in table.partitions:
         yield _of_partition(disk, partition)
 
