@@ -93,7 +93,7 @@ class Guard:
             except HvBackupError:
                 self.check()
                 raise
-            except (OSError, ValueError, TypeError, OverflowError, SystemError, MemoryError) as error:
+            except (OSError, ValueError, TypeError, OverflowError, RuntimeError, SystemError, MemoryError) as error:
                 self.check()
                 raise ImageDamaged(f"{what} cannot be read: {shortened(error)}") from error
             self.check()
