@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hvbackup.errors import EntryNotFound, ImageDamaged
+from hvbackup.errors import EntryNotFound, ImageDamaged, ImageError
 from hvbackup.images.filesystems.engines import open_file_system
 from hvbackup.images.source import BytesSource, FileSource
 
 if TYPE_CHECKING:
-    from tests.images.images_volumes import MIB, Made, empty_file, hashes_of, read, read_back, run, write_tree
+    from tests.images.images_volumes import (
+        MIB,
+        Made,
+        empty_file,
+        entries_of,
+        hashes_of,
+        read,
+        read_back,
+        run,
+        write_tree,
+    )
 else:
-    from images_volumes import MIB, Made, empty_file, hashes_of, read, read_back, run, write_tree
+    from images_volumes import MIB, Made, empty_file, entries_of, hashes_of, read, read_back, run, write_tree
 
 OPTIONS = {"fat12": ("-F", "12", "-s", "8"), "fat16": ("-F", "16", "-s", "2"), "fat32": ("-F", "32", "-s", "1")}
 TIME = 1_900_000_000
@@ -167,3 +179,22 @@ def test_the_entry_with_a_slash_in_its_name_is_shown_and_cannot_be_opened(path: 
         assert (entry.name, entry.unreadable) == (r"A\x2fB.TXT", "its name cannot be part of a path")
         with pytest.raises(EntryNotFound):
             files.open(str(path))
+
+
+def test_changed_bytes_give_an_error_or_other_files_but_no_other_failure() -> None:
+    chance = random.Random(11)  # noqa: S311
+    folder = _entry(b"FOLDER     ", first=2, attributes=0x10)
+    whole = _volume(folder, _entry(b"FILE    BIN", first=4, size=900), table=_table(3, 0xFFFF, 5, 0xFFFF))
+    whole[26 * 512 : 26 * 512 + 64] = _entry(b"INNER   TXT", first=6, size=5) + _entry(
+        b"LOOP       ", first=2, attributes=16
+    )
+    for _ in range(300):
+        volume = bytearray(whole)
+        for _ in range(chance.choice((1, 4, 20))):
+            volume[
+                chance.choice((chance.randrange(64), 512 + chance.randrange(16), 25 * 512 + chance.randrange(576)))
+            ] = chance.randrange(256)
+        with contextlib.suppress(ImageError), open_file_system(BytesSource(volume), "fat16") as files:
+            for entry in entries_of(files):
+                with contextlib.suppress(ImageError):
+                    files.open(entry.path).read_at(0, 1000)

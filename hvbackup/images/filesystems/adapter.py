@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,18 @@ from hvbackup.images.source import ReadAhead, Source
 
 _PIECE_BYTES = 64 * 1024
 _KEPT_PIECES = 128
+#: What a library, or our own code on bytes that make no sense, may raise.
+_PARSER_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    SystemError,
+    MemoryError,
+    struct.error,
+)
 
 
 class SourceFile:
@@ -93,7 +106,7 @@ class Guard:
             except HvBackupError:
                 self.check()
                 raise
-            except (OSError, ValueError, TypeError, OverflowError, RuntimeError, SystemError, MemoryError) as error:
+            except _PARSER_ERRORS as error:
                 self.check()
                 raise ImageDamaged(f"{what} cannot be read: {shortened(error)}") from error
             self.check()

@@ -82,7 +82,10 @@ class _Place(Generic[NodeT]):
         return self.path.rpartition("/")[2]
 
 
-class _Names(NamedTuple):
+class _Names(NamedTuple, Generic[NodeT]):
+    """The names in a folder; its node is kept with them, as the library reads the folder to make it."""
+
+    node: NodeT
     exact: dict[str, int]
     folded: dict[str, str]
     damaged: dict[str, HvBackupError]
@@ -95,8 +98,12 @@ class TreeFileSystem(Generic[NodeT]):
         self.info = parser.info
         self._parser = parser
         self._guard = guard
-        self._names: OrderedDict[int, _Names] = OrderedDict()
+        self._names: OrderedDict[int, _Names[NodeT]] = OrderedDict()
         self._closed = False
+        with guard("the root folder"):
+            self._root = parser.root()
+            if not parser.is_folder(self._root):
+                raise ImageDamaged("the root folder is not a folder")
 
     def entry(self, path: str) -> Entry:
         """Return the entry at a path, streams included; links are not followed."""
@@ -162,7 +169,7 @@ class TreeFileSystem(Generic[NodeT]):
         names = [name for name in path.split("/") if name]
         if len(names) > _MAX_DEPTH:
             raise EntryNotFound(f"a path of {len(names)} names leads nowhere")
-        place = _Place("/", self._parser.root(), frozenset())
+        place = _Place("/", self._root, frozenset())
         for name in names:
             place = self._step(place, name)
         return place
@@ -181,21 +188,25 @@ class TreeFileSystem(Generic[NodeT]):
         found, above = names.exact[real], place.above | {key}
         if found in above:
             raise ImageDamaged(f"the folder {place.path} has the folder that it is in as `{real}`")
-        return _Place(f"{place.path.rstrip('/')}/{real}", self._parser.node(found), above)
+        return _Place(f"{place.path.rstrip('/')}/{real}", self._node(found), above)
+
+    def _node(self, key: int) -> NodeT:
+        known = self._names.get(key)
+        return known.node if known is not None else self._parser.node(key)
 
     def _no_folder(self, place: _Place[NodeT]) -> HvBackupError:
         entry = self._parser.describe(place.node, place.path, place.name, streams=False)
         hint = f"It is a link to {entry.target}; links are not followed." if entry.target else None
         return EntryNotFound(f"{place.path} is not a folder", hint=hint)
 
-    def _names_of(self, key: int, place: _Place[NodeT]) -> _Names:
+    def _names_of(self, key: int, place: _Place[NodeT]) -> _Names[NodeT]:
         """The names of a folder; those of the folders used last are kept."""
         names = self._names.get(key)
         if names is not None:
             self._names.move_to_end(key)
             return names
         self._readable(self._parser.describe(place.node, place.path, place.name, streams=False))
-        names = _Names({}, {}, {})
+        names = _Names(place.node, {}, {}, {})
         for child in self._parser.children(place.node):
             if isinstance(child.node, HvBackupError):
                 names.damaged[child.name] = child.node
