@@ -82,6 +82,7 @@ class Batch:
                 break
         self.tally.interrupted |= self.shared.cancel.is_set
         now_failed = {host for host, cursor in self._cursors.items() if cursor.failed}
+        self.tally.failed_at_end = now_failed | self._failed_before
         self.tally.failed = self._failed_now | self._failed_before | now_failed
 
     # ------------------------------------------------------------ which task

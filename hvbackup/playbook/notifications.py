@@ -22,13 +22,13 @@ class Notifications:
         self._notified: dict[Task, list[str]] = {handler: [] for handler in handlers}
 
     def find(self, name: str) -> Iterator[Task]:
-        """The handler of this name (the last one wins), and those that listen to it."""
-        for handler in reversed(self._handlers):
+        """The handler of this name (of several the first one), and those that listen to it."""
+        for handler in self._handlers:
             if self._names[handler] == name:
                 yield handler
                 break
         seen: set[str] = set()
-        for handler in reversed(self._handlers):
+        for handler in self._handlers:
             own = self._names[handler]
             if name in handler.listen and own not in seen:
                 if own is not None:

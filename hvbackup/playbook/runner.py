@@ -137,11 +137,11 @@ class Runner:
 
     def _begin(self, play: Play, hosts: Sequence[str]) -> None:
         try:
-            name = str(self._templar.render(play.name, self._variables.of_run())) if play.name else None
+            shown = self._templar.render(play.name or list(play.hosts), self._variables.of_run())
         except PlaybookError:
-            name = str(play.name)
-        shown = name or ",".join(map(str, play.hosts))
-        self._listen(PlayStarted(name=shown, hosts=tuple(hosts), check=self._options.check))
+            shown = play.name or play.hosts
+        name = ",".join(map(str, shown)) if isinstance(shown, list) else str(shown)
+        self._listen(PlayStarted(name=name, hosts=tuple(hosts), check=self._options.check))
 
     def _serial(self, play: Play) -> list[Any]:
         return list(self._templar.render(list(play.serial), self._variables.of_run()))

@@ -60,7 +60,9 @@ class Tally:
     """Counts while a run works; used by the main thread only.
 
     Attributes:
-        failed: Hosts that take part in no further play.
+        failed: Hosts that take part in no further play: also those that `any_errors_fatal` stopped and a `rescue` let
+            go on, as in Ansible.
+        failed_at_end: Hosts whose last play ended in a failure.
         unreachable: Hosts that are asked nothing more.
         started: Whether `--start-at-task` has found its task.
         stepping: Whether `--step` still asks.
@@ -68,6 +70,7 @@ class Tally:
 
     recaps: Recaps = field(default_factory=Recaps)
     failed: set[str] = field(default_factory=set)
+    failed_at_end: set[str] = field(default_factory=set)
     unreachable: set[str] = field(default_factory=set)
     started: bool = False
     stepping: bool = True
@@ -96,7 +99,7 @@ class Tally:
             outcomes=tuple(self._outcomes),
             failed_work=tuple(self._failed_work),
             unreachable_work=tuple(self._unreachable_work),
-            failed_hosts=tuple(sorted(self.failed)),
+            failed_hosts=tuple(sorted(self.failed_at_end)),
             unreachable_hosts=tuple(sorted(self.unreachable)),
             interrupted=self.interrupted,
         )

@@ -46,6 +46,10 @@ class Record(NamedTuple):
     exit_code: int
 
 
+#: How a record ends when the playbook itself is wrong: 1 for ansible-playbook, 5 for hvbackup.
+REFUSED = ["refused"]
+
+
 def cases() -> list[Case]:
     """All cases: `#: NAME` begins one, `#! OPTIONS` gives its options."""
     found = []
@@ -110,12 +114,17 @@ def options_of(arguments: tuple[str, ...]) -> RunOptions:
 
 
 def play(
-    text: str, folder: Path, options: RunOptions | None = None, *, inventory: Path = CORPUS / "inventory.yml"
+    text: str,
+    folder: Path,
+    options: RunOptions | None = None,
+    *,
+    inventory: Path = CORPUS / "inventory.yml",
+    events: list[RunEvent] | None = None,
 ) -> tuple[RunResult, list[RunEvent]]:
-    """Run a playbook here with the probe module."""
+    """Run a playbook here with the probe module; `events` are there also when it ends with an error."""
     path = folder / "site.yml"
     path.write_text(text, encoding="utf-8")
-    events: list[RunEvent] = []
+    events = [] if events is None else events
     modules = ProbeModules()
     runner = Runner(
         read_playbook(path, modules), read_inventory([inventory], playbook_folder=folder), modules, options,
@@ -126,10 +135,17 @@ def play(
 
 def record_here(case: Case, folder: Path) -> Record:
     """Run a case here."""
+    events: list[RunEvent] = []
     try:
-        result, events = play(case.text, folder, options_of(case.arguments))
-    except PlaybookError as error:
-        return Record([["error", error.message]], 5)
+        result, _ = play(case.text, folder, options_of(case.arguments), events=events)
+    except PlaybookError:
+        return Record([*_shown(events), REFUSED], 1)
+    counts = {host: {**vars(recap), "failures": recap.failed} for host, recap in sorted(result.recaps.items())}
+    recaps = [["recap", host, count] for host, count in counts.items()]
+    return Record(comparable([*_shown(events), *recaps]), result.ansible_exit_code)
+
+
+def _shown(events: list[RunEvent]) -> list[Any]:
     shown: list[Any] = []
     for event in events:
         if isinstance(event, PlayStarted):
@@ -138,10 +154,8 @@ def record_here(case: Case, folder: Path) -> Record:
             shown.append(["task", event.name, event.handler])
         elif isinstance(event, HostFinished) and not event.is_item and event.attempt is None:
             shown.append(["result", event.host, event.status.value, event.ignored, dict(event.result)])
-    for host, recap in sorted(result.recaps.items()):
-        counts = vars(recap)
-        shown.append(["recap", host, {**counts, "failures": counts["failed"]}])
-    return Record(comparable(json.loads(json.dumps(shown, default=str))), result.ansible_exit_code)
+    found: list[Any] = json.loads(json.dumps(shown, default=str))
+    return found
 
 
 # ---------------------------------------------------------------- ansible-core
@@ -173,13 +187,38 @@ def record_ansible(ansible_folder: Path, wanted: list[Case], folder: Path) -> li
     if done.returncode:
         raise AssertionError(f"ansible-core did not run: {done.stderr[-2000:]}")
     return [
-        Record(_read(Path(order["record"])), code) for order, code in zip(orders, json.loads(done.stdout), strict=True)
+        Record([*_read(Path(order["record"])), *([REFUSED] if code == 1 else [])], code)
+        for order, code in zip(orders, json.loads(done.stdout), strict=True)
     ]
 
 
 def _read(path: Path) -> list[Any]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return comparable([json.loads(line) for line in lines])
+
+
+# ---------------------------------------------------------------- what was recorded
+
+RECORDED = HERE / "recorded.jsonl"
+
+
+def recorded() -> dict[str, tuple[Case, Record]]:
+    """What ansible-core did with each case when it was last recorded (`record_corpus.py`)."""
+    found = {}
+    for line in RECORDED.read_text(encoding="utf-8").splitlines():
+        each = json.loads(line)
+        case = Case(each["file"], each["name"], tuple(each["arguments"]), each["text"])
+        found[case.id] = (case, Record(each["events"], each["exit_code"]))
+    return found
+
+
+def write_recorded(records: list[tuple[Case, Record]]) -> None:
+    """Keep what ansible-core did, a line for each case."""
+    lines = [
+        json.dumps({**case._asdict(), "events": record.events, "exit_code": record.exit_code}, sort_keys=True)
+        for case, record in records
+    ]
+    RECORDED.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 # ---------------------------------------------------------------- comparing

@@ -47,7 +47,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._result("failed", result, bool(ignore_errors))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._result("unreachable", result)
+        self._result("unreachable", result, bool(result.task.ignore_unreachable))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         for host in sorted(stats.processed):
