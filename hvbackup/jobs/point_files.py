@@ -58,6 +58,7 @@ def require_safe_names(point: RestorePoint, *, in_place: bool = False) -> None:
 
     Raises:
         RepositoryDamaged: A file is named, or comes from a place, as no backup of ours would have it.
+        InvalidRequest: The files shall go where they came from, and that was no host: they were imported.
     """
     for file in point.files:
         try:
@@ -65,11 +66,21 @@ def require_safe_names(point: RestorePoint, *, in_place: bool = False) -> None:
             wrong = in_place and not (is_absolute(file.source) and name_in_point(file.source) == file.name)
         except InvalidRequest:
             wrong = True
+        else:
+            if wrong and _looks_imported(point):
+                raise InvalidRequest(
+                    f"{point.id} was imported from a folder, not backed up from a host: it has no place to go back to",
+                    hint=r"Say where its files shall go, with --path FOLDER, such as D:\VMs.",
+                )
         if wrong:
             raise RepositoryDamaged(
                 f"{point.id} holds a file {file.name!r} of {file.source!r}, which would be written elsewhere",
                 hint="No backup makes such a point: somebody has changed the repository. Nothing was restored.",
             )
+
+
+def _looks_imported(point: RestorePoint) -> bool:
+    return point.method_asked is Method.UNKNOWN and point.method is Method.UNKNOWN and point.component is None
 
 
 def is_device_name(name: str) -> bool:

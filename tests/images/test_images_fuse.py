@@ -384,6 +384,18 @@ def test_a_disk_and_its_volumes_are_flat_files(folder: Path, tmp_path: Path) -> 
 
 
 @needs_fuse
+def test_a_client_that_hangs_up_does_not_end_the_program_after_a_mount(folder: Path) -> None:
+    with mounted(mount_raw, BytesSource(bytes(MIB)), folder):
+        pass
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with pytest.raises(BrokenPipeError):
+        os.write(writing, b"x")
+    os.close(writing)
+
+
+@needs_fuse
 def test_chosen_volumes_are_shown_alone(folder: Path) -> None:
     with mounted(mount_raw, BytesSource(bytes(MIB)), folder, names=["0"]):
         assert os.listdir(folder) == ["0.raw"]  # noqa: PTH208

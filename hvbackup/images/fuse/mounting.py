@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -176,7 +177,20 @@ class _Loop:
             options["allow_other"] = True
         with contextlib.suppress(RuntimeError):  # libfuse's exit code; whether it was mounted is known without it
             self._fuse.FUSE(self._view, str(self._folder), foreground=True, errors=self._view.name_errors, **options)
+        _ignore_broken_pipes()
         self._settled.set()
+
+
+def _ignore_broken_pipes() -> None:
+    """Ignore SIGPIPE again, as Python does.
+
+    libfuse gives it its default back when it ends, and the next client of anything that hangs up would end the program.
+    By the C library, as Python's `signal` works in one thread only.
+    """
+    if signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN:
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+        libc.signal(signal.SIGPIPE, signal.SIG_IGN.value)
 
 
 def _check_folder(folder: Path) -> None:

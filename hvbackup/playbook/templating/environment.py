@@ -24,13 +24,15 @@ from hvbackup.playbook.templating.values import OMIT, Opened, plain
 def concat(parts: Iterable[Any]) -> Any:
     """Join what a template printed: one value stays what it is, several become text, None is nothing.
 
-    Jinja's own native types evaluate the text as Python, and turn a VM called "2024" into a number.
+    Jinja's own native types evaluate the text as Python, and turn a VM called "2024" into a number. An `if` without
+    `else` gives Jinja's plain `Undefined`: nothing beside other parts, and undefined where it is all there is.
     """
     found = [part for part in parts if part is not None]
     if not found:
         return None
     if len(found) == 1:
         return found[0]
+    found = [part for part in found if type(part) is not Undefined]
     absent = next((part for part in found if isinstance(part, Undefined)), None)
     if absent is not None:
         return absent
