@@ -13,6 +13,7 @@ from hvbackup._version import __version__
 from hvbackup.errors import ImageDamaged, InvalidRequest, SourceChanged
 from hvbackup.events import Cancellation, EventSink, Note, Progress, StepFinished, StepStarted, discard
 from hvbackup.jobs.clock import new_run_id, now_text
+from hvbackup.jobs.import_record import ImportedRecord, read_record
 from hvbackup.jobs.journal import Journal
 from hvbackup.jobs.local_disks import check_disks, disk_grid
 from hvbackup.jobs.local_folder import Listing, LocalFile, list_folder, unreadable
@@ -50,7 +51,8 @@ def import_folder(
 
     Nothing is known of how the files were made: the point says method `unknown` and consistency `crash`, and its
     evidence says that it was imported. Disk images are checked first; a damaged one, or one whose parent is not in the
-    folder, is refused, because its restore point would only look like a backup.
+    folder, is refused, because its restore point would only look like a backup. Where the folder holds the VM's
+    configuration, the point gets its record of the VM from it, so that it can be rebuilt.
 
     Raises:
         InvalidRequest: The folder is none, is empty, holds what cannot be imported, or holds the repository itself.
@@ -76,9 +78,10 @@ def import_folder(
         snapshot_at = now_text()
         listing = _look(repository, folder, cancel)
         doubts, notes = _check(request, listing, events)
+        record = _record(request, listing, vm_id, events)
         writer = repository.begin(host=host, vm_id=vm_id, vm_name=request.vm_name, lease=lease)
         try:
-            _store(writer, request, listing, events, cancel)
+            _store(writer, request, listing, record, events, cancel)
             if list_folder(folder, cancel=cancel) != listing:
                 raise SourceChanged(
                     f"{folder} changed while it was read",
@@ -96,8 +99,9 @@ def import_folder(
                     method_asked=Method.UNKNOWN,
                     method=Method.UNKNOWN,
                     consistency="crash",
-                    evidence=_evidence(folder, listing),
-                    warnings=doubts,
+                    evidence=(*_evidence(folder, listing), *record.evidence),
+                    warnings=(*doubts, *record.doubts),
+                    vm=record.vm,
                     run_id=journal.run_id,
                     tags=request.tags,
                 )
@@ -166,10 +170,19 @@ def _check(request: ImportRequest, listing: Listing, events: EventSink) -> tuple
     return tuple(f"doubtful: {text}" for text in found.doubts), (*found.notes, *empty)
 
 
+def _record(request: ImportRequest, listing: Listing, vm_id: str, events: EventSink) -> ImportedRecord:
+    record = read_record(listing.files, vm_id)
+    doubts = tuple(f"doubtful: {text}" for text in record.doubts)
+    for text in record.doubts:
+        events(Note(vm=request.vm_name, text=text, level="warning"))
+    return record._replace(doubts=doubts)
+
+
 def _store(
     writer: BlockPointWriter,
     request: ImportRequest,
     listing: Listing,
+    record: ImportedRecord,
     events: EventSink,
     cancel: Cancellation | None,
 ) -> None:
@@ -198,6 +211,7 @@ def _store(
                 file.name,
                 file.path,
                 kind=kind,
+                source=record.sources.get(file.name),
                 grid=grid,
                 threads=request.threads,
                 progress=progress,

@@ -26,6 +26,7 @@ def store_local_file(
     path: Path,
     *,
     kind: str,
+    source: str | None = None,
     grid: Grid | None = None,
     threads: int = THREADS,
     progress: Callable[[int], object] = lambda _size: None,
@@ -34,6 +35,7 @@ def store_local_file(
     """Store a file under `name` and return its entry.
 
     Args:
+        source: Where the file came from; None: `path`.
         progress: Told, from several threads, of each number of bytes that is done.
 
     Raises:
@@ -46,7 +48,7 @@ def store_local_file(
     grid = grid or Grid()
     layout = Layout(before.st_size, grid)
     modified = datetime.fromtimestamp(before.st_mtime, timezone.utc).isoformat(timespec="seconds")
-    file = writer.file(name, before.st_size, source=str(path), kind=kind, grid=grid, modified_at=modified)
+    file = writer.file(name, before.st_size, source=source or str(path), kind=kind, grid=grid, modified_at=modified)
     blocks = iter(range(layout.blocks))
     lock = threading.Lock()
 
