@@ -36,6 +36,9 @@ def import_(
     one, or one without its parent, is refused. Links are refused, too; empty folders are not kept. If a file changes
     meanwhile, there is no restore point.
 
+    Where the folder holds the VM's configuration (.vmcx, .xml), the point gets its record of the VM from there, and
+    `hvbackup rebuild POINT --path FOLDER` makes the VM again.
+
     \b
     Exit status: 0 · 1 damaged image, unreadable or changing file · 2 nothing to import, a link, an impossible name
     · 4 no room, no rights · 6 locked · 7 wrong passphrase · 130 interrupted
