@@ -29,13 +29,12 @@ class Surroundings:
 
 def debug(arguments: Map, around: Surroundings) -> dict[str, Any]:
     """Return a message or the value of an expression, to be shown."""
-    verbosity = _number(arguments, "verbosity", 0, around)
-    name = arguments.get("var")
-    message = around.templar.render(arguments.get("msg", "Hello world!"), around.variables)
-    if verbosity > around.options.verbosity:
+    given = _rendered(arguments, around, but="var")
+    if _number(given, "verbosity", 0, arguments) > around.options.verbosity:
         return {"skipped": True, "skipped_reason": "Verbosity threshold not met."}
+    name = arguments.get("var")
     if name is None:
-        return {"msg": message}
+        return {"msg": given.get("msg", "Hello world!")}
     if not isinstance(name, Text) or is_template(name):
         raise refuse("var is an expression without {{ }}", place_of(name) or arguments.place_of("var"), "Use msg.")
     expression = Text("{{ " + name + " }}", name.place)
@@ -44,8 +43,7 @@ def debug(arguments: Map, around: Surroundings) -> dict[str, Any]:
 
 def check_assertions(arguments: Map, around: Surroundings) -> dict[str, Any]:
     """Fail with the first condition that is false."""
-    rest = Map({key: value for key, value in arguments.items() if key != "that"})
-    given = around.templar.render(rest, around.variables)
+    given = _rendered(arguments, around, but="that")
     that = arguments["that"]
     for condition in that if isinstance(that, list) else [that]:
         if not around.templar.condition(condition, around.variables):
@@ -56,10 +54,7 @@ def check_assertions(arguments: Map, around: Surroundings) -> dict[str, Any]:
 
 def fail(arguments: Map, around: Surroundings) -> dict[str, Any]:
     """Fail with a message."""
-    return {
-        "failed": True,
-        "msg": around.templar.render(arguments.get("msg", "Failed as requested from task"), around.variables),
-    }
+    return {"failed": True, "msg": _rendered(arguments, around).get("msg", "Failed as requested from task")}
 
 
 def set_fact(arguments: Map, around: Surroundings) -> dict[str, Any]:
@@ -79,9 +74,9 @@ def set_fact(arguments: Map, around: Surroundings) -> dict[str, Any]:
 
 def pause(arguments: Map, around: Surroundings) -> dict[str, Any]:
     """Wait for some time, or for a person where one is there."""
-    minutes, seconds = (_number(arguments, key, None, around) for key in ("minutes", "seconds"))
-    prompt = around.templar.render(arguments.get("prompt"), around.variables)
-    echo = _flag(arguments, "echo", around)
+    given = _rendered(arguments, around)
+    minutes, seconds = (_number(given, key, None, arguments) for key in ("minutes", "seconds"))
+    prompt, echo = given.get("prompt"), _flag(given, "echo", arguments)
     began, clock = dt.datetime.now().astimezone(), time.monotonic()
     answer, warnings = "", []
     if minutes is not None or seconds is not None:
@@ -113,8 +108,15 @@ ACTIONS: dict[str, Callable[[Map, Surroundings], dict[str, Any]]] = {
 }
 
 
-def _number(arguments: Map, key: str, default: Any, around: Surroundings) -> Any:
-    value = around.templar.render(arguments.get(key), around.variables)
+def _rendered(arguments: Map, around: Surroundings, *, but: str = "") -> dict[str, Any]:
+    """The arguments without those that are `omit`, and without the one that is an expression."""
+    rest = Map({key: value for key, value in arguments.items() if key != but})
+    given: dict[str, Any] = around.templar.render(rest, around.variables)
+    return given
+
+
+def _number(given: dict[str, Any], key: str, default: Any, arguments: Map) -> Any:
+    value = given.get(key)
     if value is None:
         return default
     try:
@@ -123,8 +125,8 @@ def _number(arguments: Map, key: str, default: Any, around: Surroundings) -> Any
         raise refuse(f"{key} is a whole number, not {value!r}", arguments.place_of(key)) from None
 
 
-def _flag(arguments: Map, key: str, around: Surroundings) -> bool:
-    value = around.templar.render(arguments.get(key, True), around.variables)
+def _flag(given: dict[str, Any], key: str, arguments: Map) -> bool:
+    value = given.get(key, True)
     try:
         return as_truth(value)
     except TruthUnclear:

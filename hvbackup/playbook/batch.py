@@ -154,7 +154,7 @@ class Batch:
         results = self._results(task, title, who, first)
         for host in who:
             if host in results:
-                self._settle(host, task, results[host], once=once)
+                self._settle(host, task, title, results[host], once=once)
         fatal = (once or len(who) < len(chosen) or bool(self._setting(task, "any_errors_fatal", first, bool))) and not (
             self._setting(task, "ignore_errors", first, bool)
         )
@@ -197,7 +197,7 @@ class Batch:
             self.tally.stepping = False
         return answer in ("y", "yes", "c", "continue")
 
-    def _settle(self, host: str, task: Task, ended: Ended, *, once: bool) -> None:
+    def _settle(self, host: str, task: Task, title: str, ended: Ended, *, once: bool) -> None:
         """Draw the consequences of a result for its host (of a task that runs once, for all)."""
         result, recap = ended.result, self.tally.recaps.of(host)
         for reply in ended.replies:
@@ -208,7 +208,7 @@ class Batch:
             recap.ignored += 1
             recap.changed += bool(result.get("failed") and result.get("changed"))
         elif result.get("failed"):
-            self._fail(host, task, ended, reached)
+            self._fail(host, task, title, ended, reached)
         elif result.get("unreachable"):
             self.tally.unreachable.add(host)
             self._removed.append(host)
@@ -224,7 +224,7 @@ class Batch:
             for each in reached:
                 self.variables.set_facts(each, {task.register: result})
 
-    def _fail(self, host: str, task: Task, ended: Ended, failing: Sequence[str]) -> None:
+    def _fail(self, host: str, task: Task, title: str, ended: Ended, failing: Sequence[str]) -> None:
         rescued = self._cursors[host].will_be_rescued
         for each in failing:
             self._cursors[each].fail()
@@ -237,7 +237,8 @@ class Batch:
             return
         recap.rescued += 1
         self._removed.remove(host)
-        told = {"name": task.title, "action": task.action, "tags": sorted(task.tags), "register": task.register}
+        name = title if task.name else ""
+        told = {"name": name, "action": task.action, "tags": sorted(task.tags), "register": task.register}
         self.variables.set_facts(host, {"ansible_failed_task": told, "ansible_failed_result": ended.result})
 
     def _notify(self, host: str, task: Task, ended: Ended) -> None:

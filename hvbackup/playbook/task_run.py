@@ -136,8 +136,8 @@ class TaskRun:
         self.variables.update(facts_of(result, self.task))
         return Ended(
             result=result,
-            ignore_errors=self._static("ignore_errors", variables),
-            ignore_unreachable=self._static("ignore_unreachable", variables),
+            ignore_errors=self._static("ignore_errors", variables, unclear=True),
+            ignore_unreachable=self._static("ignore_unreachable", variables, unclear=True),
             hidden=self._static("no_log", variables, unclear=True),
             diff=self._static("diff", variables, default=self.shared.options.diff),
             notify=notify if result.get("changed") or self.task.loop is not None else (),
@@ -158,6 +158,9 @@ class TaskRun:
             raise (loop_error or error) from None
         if loop_error is not None:
             raise loop_error
+        for name, value in self.task.settings.items():
+            kind = int if name == "throttle" else bool
+            setting(value, self.shared.templar, variables, kind=kind, name=name, place=self.task.place)
         return self._attempts(variables)
 
     def _attempts(self, variables: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +255,7 @@ class TaskRun:
         return tuple(str(self.shared.templar.render(name, variables)) for name in self.task.notify)
 
     def _static(self, name: str, variables: Mapping[str, Any], *, default: bool = False, unclear: bool = False) -> bool:
-        """A setting that is true or false; `unclear` where its template cannot be rendered."""
+        """A setting that is true or false; `unclear` where its template cannot be rendered (the task fails by that)."""
         value = self.task.settings.get(name, default)
         try:
             return bool(setting(value, self.shared.templar, variables, kind=bool, name=name, place=self.task.place))

@@ -130,14 +130,14 @@ def read_variables(path: Path, vault: Vault | None, place: Place | None = None) 
 
 
 def _magic_of_options(options: RunOptions, folder: Path) -> dict[str, Any]:
-    return {
+    limit = {} if options.limit is None else {"ansible_limit": options.limit}
+    return limit | {
         "playbook_dir": str(folder),
         "ansible_check_mode": options.check,
         "ansible_diff_mode": options.diff,
         "ansible_forks": options.forks,
         "ansible_verbosity": options.verbosity,
         "ansible_inventory_sources": list(options.inventory_sources),
-        "ansible_limit": options.limit,
         "ansible_run_tags": list(options.tags) or ["all"],
         "ansible_skip_tags": list(options.skip_tags),
         "hvbackup_version": __version__,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hvbackup.cli.play_output import CENSORED
 from hvbackup.errors import PlaybookError
 from hvbackup.events import Cancellation
 from hvbackup.playbook.inventory.reading import read_inventory
@@ -153,7 +154,8 @@ def _shown(events: list[RunEvent]) -> list[Any]:
         elif isinstance(event, TaskStarted):
             shown.append(["task", event.name, event.handler])
         elif isinstance(event, HostFinished) and not event.is_item and event.attempt is None:
-            shown.append(["result", event.host, event.status.value, event.ignored, dict(event.result)])
+            result = {"censored": CENSORED, "changed": event.result["changed"]} if event.hidden else event.result
+            shown.append(["result", event.host, event.status.value, event.ignored, dict(result)])
     found: list[Any] = json.loads(json.dumps(shown, default=str))
     return found
 
