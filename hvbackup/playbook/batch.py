@@ -11,8 +11,8 @@ from typing import Any
 from hvbackup.errors import PlaybookError
 from hvbackup.playbook.cursor import Cursor, Position
 from hvbackup.playbook.ended import Ended
-from hvbackup.playbook.grammar import near, refuse
 from hvbackup.playbook.notifications import Notifications
+from hvbackup.playbook.play_reader import no_handler
 from hvbackup.playbook.plays import Node, Play, Task
 from hvbackup.playbook.run_events import HostFinished, NoHostsLeft, TaskStarted, status_of
 from hvbackup.playbook.settings import setting
@@ -245,7 +245,7 @@ class Batch:
         for name in ended.notify if ended.result.get("changed") else ():
             handlers = list(self._notifications.find(name))
             if not handlers:
-                raise _no_handler(name, task, self.play)
+                raise no_handler(name, task.place, self._notifications.names)
             if self._cursors[host].in_handlers:
                 for handler in handlers:
                     self._notifications.notify(host, handler)
@@ -330,10 +330,3 @@ class Batch:
             return str(self.shared.templar.render(handler.name, self.variables.of_run()))
         except PlaybookError:
             return None
-
-
-def _no_handler(name: str, task: Task, play: Play) -> PlaybookError:
-    known = {str(each.name) for each in play.handlers if each.name} | {t for each in play.handlers for t in each.listen}
-    guess = near(name, known)
-    hint = f"Did you mean {guess!r}?" if guess else "Add it to `handlers:` of the play."
-    return refuse(f"no handler is called {name!r} or listens to it", task.place, hint)

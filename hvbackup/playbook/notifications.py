@@ -21,6 +21,12 @@ class Notifications:
         self._saved: dict[str, list[str]] = {}
         self._notified: dict[Task, list[str]] = {handler: [] for handler in handlers}
 
+    @property
+    def names(self) -> set[str]:
+        """All names and topics that can be notified."""
+        known = {name for name in self._names.values() if name is not None}
+        return known | {topic for handler in self._handlers for topic in handler.listen}
+
     def find(self, name: str) -> Iterator[Task]:
         """The handler of this name (of several the first one), and those that listen to it."""
         for handler in self._handlers:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from hvbackup.errors import PlaybookError
 from hvbackup.playbook import fields, grammar
 from hvbackup.playbook.grammar import refuse
 from hvbackup.playbook.module_table import ModuleTable
 from hvbackup.playbook.nodes import Map, Place, Text, place_of
-from hvbackup.playbook.plays import Block, Node, Play, Playbook
+from hvbackup.playbook.plays import Block, Node, Play, Playbook, Task, tasks_of
 from hvbackup.playbook.task_reader import Inherited, TaskReader
 from hvbackup.playbook.vault import Vault
 from hvbackup.playbook.yaml_reader import read_yaml
@@ -52,6 +54,10 @@ def _play(number: int, item: Any, modules: ModuleTable, top: Place) -> Play:
     reader = TaskReader(modules)
     around = reader.inherit(node, Inherited())
     inner = around._replace(variables={})
+    nodes = _sections(node, reader, inner)
+    handlers = reader.handlers(fields.nodes(node, "handlers"), inner, node.place)
+    for task in (*tasks_of(nodes), *handlers):
+        _check_notify(task, handlers)
     return Play(
         number=number,
         hosts=_hosts(node),
@@ -59,14 +65,31 @@ def _play(number: int, item: Any, modules: ModuleTable, top: Place) -> Play:
         name=fields.name(node),
         variables=around.variables,
         vars_files=_vars_files(node),
-        nodes=_sections(node, reader, inner),
-        handlers=reader.handlers(fields.nodes(node, "handlers"), inner, node.place),
+        nodes=nodes,
+        handlers=handlers,
         serial=_serial(node),
         order=fields.one_of(node, "order", ORDERS, "inventory", f"Write one of {', '.join(ORDERS)}."),
         settings=around.settings,
         max_fail_percentage=_percentage(node),
         tags=around.tags,
     )
+
+
+def _check_notify(task: Task, handlers: tuple[Task, ...]) -> None:
+    """Refuse to notify what cannot be there; names that are templates are looked for when the task runs."""
+    known = {str(each.name) for each in handlers if each.name} | {topic for each in handlers for topic in each.listen}
+    if any(grammar.is_template(each.name) for each in handlers):
+        return
+    for name in task.notify:
+        if not grammar.is_template(name) and str(name) not in known:
+            raise no_handler(str(name), name.place, known)
+
+
+def no_handler(name: str, place: Place | None, known: Collection[str]) -> PlaybookError:
+    """The error about a handler that is not there."""
+    guess = grammar.near(name, known)
+    hint = f"Did you mean {guess!r}?" if guess else "Add it to `handlers:` of the play."
+    return refuse(f"no handler is called {name!r} or listens to it", place, hint)
 
 
 def _sections(node: Map, reader: TaskReader, around: Inherited) -> tuple[Node, ...]:

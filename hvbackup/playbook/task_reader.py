@@ -140,6 +140,8 @@ class TaskReader:
         return word in self._modules.names or builtins.full_name(word) in builtins.FULL_NAMES
 
     def _unknown_module(self, word: object, place: Place | None, words: frozenset[str]) -> PlaybookError:
+        if word in ("rescue", "always"):
+            return refuse(f"{word!r} is a part of a block", place, "Put the tasks before it below `block:`.")
         if not isinstance(word, str) or grammar.instead(word):
             return grammar.unknown_word(word, place, words, "task")
         last = {name.rpartition(".")[2]: name for name in self._modules.names}
