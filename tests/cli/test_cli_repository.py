@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hvbackup.repository.format import PACK_TAIL
 from hvbackup.repository.repository import Repository
 
 Invoke = Callable[..., Any]
@@ -297,7 +298,9 @@ def test_collect_frees_in_two_steps_what_no_point_needs(invoke: Invoke, in_repos
     first = invoke("repository", "collect", "--grace", "0m", "--json", *in_repository)
     second = invoke("repository", "collect", "--grace", "0m", "--json", *in_repository)
 
-    assert (0, True) == (dry.code, "would be condemned: 2 packs" in dry.out)
+    condemned = first.of_type("collect")[0]["condemnedPacks"]
+    assert condemned >= 2
+    assert (0, True) == (dry.code, f"would be condemned: {condemned} packs" in dry.out)
     assert (0, 0) == (first.code, first.records[-1]["deletedBytes"])
     assert first.records[-1]["waitingBytes"] > MIB
     assert (0, True) == (second.code, second.records[-1]["deletedBytes"] > MIB)
@@ -372,6 +375,7 @@ def test_repair_saves_the_rest_and_a_new_backup_makes_the_old_point_whole(
     point = bring(invoke, folder, in_repository)
     pack = max((tmp_path / "repository" / "packs").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
     content = bytearray(pack.read_bytes())
+    _, blocks, _ = PACK_TAIL.unpack(content[-PACK_TAIL.size :])
     content[1000] ^= 1
     pack.write_bytes(content)
 
@@ -388,7 +392,7 @@ def test_repair_saves_the_rest_and_a_new_backup_makes_the_old_point_whole(
     assert untouched == bytes(content)
     (report,) = repaired.of_type("repair")
     assert (1, [point]) == (repaired.code, [hurt["pointId"] for hurt in report["hurt"]])
-    assert report["salvagedBlocks"] >= 3
+    assert blocks - 1 == report["salvagedBlocks"] > 0
     assert (1, 0) == (lost.code, whole.code)
     done = invoke("repository", "repair", *in_repository)
     assert (0, True) == (done.code, "nothing was wrong" in done.out)
