@@ -31,6 +31,15 @@ SECONDS = 20.0
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
 
 
+_STRANGERS: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _know_the_strangers() -> None:
+    _STRANGERS.clear()
+    _STRANGERS.update(threading.enumerate())
+
+
 class Client:
     """Speaks NBD badly or well, as it is told; simple replies only."""
 
@@ -301,7 +310,8 @@ def test_answers_under_way_are_sent_before_a_good_bye_is_taken(address: Address)
 
 
 def _threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    """Threads that the test has started: servers of other tests of this process may have some of their own."""
+    return [thread.name for thread in threading.enumerate() if thread not in _STRANGERS]
 
 
 def _descriptors() -> int:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,13 @@ def children() -> set[int]:
     return found
 
 
-def open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def open_files() -> set[tuple[str, str]]:
+    """Numbers of open files and what they lead to."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one by which the folder was read
+            found.add((path.name, str(path.readlink())))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +122,13 @@ def nothing_is_left(files: SandboxedFileSystem) -> Iterator[None]:
         yield
         return
     gc.collect()
-    before = children(), open_files(), threading.active_count()
+    processes, opened, threads = children(), open_files(), set(threading.enumerate())
     yield
     gc.collect()
-    assert before == (children(), open_files(), threading.active_count())
+    # What is new: servers that other tests of this process left may end meanwhile.
+    assert children() - processes == set()
+    assert open_files() - opened == set()
+    assert set(threading.enumerate()) - threads == set()
 
 
 # ---------------------------------------------------------------- as any other
