@@ -26,12 +26,15 @@ class ClockStore:
         self.now = 1_000_000.0
         self.times: dict[str, float] = {}
         self.down = False
+        #: An object and its time appear together, as in any store.
+        self.lock = threading.Lock()
 
     def put(self, name: str, data: Any, *, create: bool = False) -> None:
         if self.down:
             raise StoreUnavailable("no answer")
-        self.store.put(name, data, create=create)
-        self.times[name] = self.now
+        with self.lock:
+            self.store.put(name, data, create=create)
+            self.times[name] = self.now
 
     def get(self, name: str) -> bytes:
         return self.store.get(name)
@@ -43,7 +46,8 @@ class ClockStore:
         return self.store.head(name)._replace(modified=self.times[name])
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        return (info._replace(modified=self.times[info.name]) for info in self.store.list(prefix))
+        with self.lock:
+            return iter([info._replace(modified=self.times[info.name]) for info in self.store.list(prefix)])
 
     def delete(self, name: str) -> None:
         self.store.delete(name)
