@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from typing import Any
 
 from hvbackup.errors import PlaybookError
-from hvbackup.playbook.cursor import Cursor, Position
 from hvbackup.playbook.ended import Ended
+from hvbackup.playbook.lockstep import Lockstep
 from hvbackup.playbook.notifications import Notifications
 from hvbackup.playbook.play_reader import no_handler
 from hvbackup.playbook.plays import Node, Play, Task
@@ -51,28 +50,17 @@ class Batch:
     writes: Mapping[str, bool]
     broken: bool = False
     play_ended: bool = False
-    _cursors: dict[str, Cursor] = field(default_factory=dict)
-    _removed: list[str] = field(default_factory=list)
-    _failed_now: set[str] = field(default_factory=set)
-    _failed_before: set[str] = field(default_factory=set)
-    _reached: Position = (0, 0)
 
     def __post_init__(self) -> None:
         handlers = self.play.handlers
         self._notifications = Notifications(handlers, [self._handler_name(each) for each in handlers])
-        for host in self.hosts:
-            self._cursors[host] = self._cursor(host)
-        self._failed_before = set(self.tally.failed)
-        for host in self._failed_before & set(self.hosts):
-            self._cursors[host].lost = True
-            self._cursors[host].end()
-        self._removed = [*self._failed_before, *self.tally.unreachable]
+        self._lockstep = Lockstep(self.nodes, handlers, self.hosts, self._notifications, self.tally)
 
     def run(self) -> None:
         """Run the play for these hosts; `tally` knows afterwards who failed."""
         self._skip_to_start()
         while not self.shared.cancel.is_set:
-            chosen, task = self._next()
+            chosen, task = self._lockstep.next()
             if task is None:
                 break
             self._tell_hosts()
@@ -81,58 +69,16 @@ class Batch:
             elif not self._run_task(task, chosen):
                 break
         self.tally.interrupted |= self.shared.cancel.is_set
-        now_failed = {host for host, cursor in self._cursors.items() if cursor.failed}
-        self.tally.failed_at_end = now_failed | self._failed_before
-        self.tally.failed = self._failed_now | self._failed_before | now_failed
-
-    # ------------------------------------------------------------ which task
-
-    def _cursor(self, host: str) -> Cursor:
-        notes = self._notifications
-        return Cursor(
-            nodes=self.nodes,
-            handlers=self.play.handlers,
-            is_notified=lambda handler: notes.is_notified(host, handler),
-            wants_flush=lambda: notes.wants_flush(host),
-        )
-
-    def _reachable(self) -> list[str]:
-        return [host for host in self.hosts if host not in self.tally.unreachable]
-
-    def _next(self) -> tuple[list[str], Task | None]:
-        """The next task in the order of the play, and the hosts that are there; nobody waits behind for ever."""
-        waiting: dict[Position, list[str]] = {}
-        tasks: dict[Position, Task] = {}
-        for host in self._reachable():
-            task = self._cursors[host].peek()
-            if task is not None:
-                position = self._cursors[host].position(task)
-                waiting.setdefault(position, []).append(host)
-                tasks[position] = task
-        if not waiting:
-            return [], None
-        position = min((each for each in waiting if each >= self._reached), default=min(waiting))
-        self._reached = position
-        for host in waiting[position]:
-            self._cursors[host].take()
-        return waiting[position], tasks[position]
+        self._lockstep.report()
 
     def _skip_to_start(self) -> None:
         pattern = self.shared.options.start_at_task
-        if pattern is None or self.tally.started:
-            return
-        for cursor in self._cursors.values():
-            while (task := cursor.peek()) is not None:
-                if task.title == pattern or fnmatchcase(task.title, pattern):
-                    self.tally.started = True
-                    break
-                cursor.take()
+        if pattern is not None and not self.tally.started:
+            self.tally.started = self._lockstep.skip_to(pattern)
 
     def _tell_hosts(self) -> None:
-        self.variables.set_hosts(
-            play_hosts=[host for host in self.all_hosts if host not in self._removed],
-            batch=[host for host in self.hosts if host not in self._removed],
-        )
+        present = self._lockstep.present
+        self.variables.set_hosts(play_hosts=present(self.all_hosts), batch=present(self.hosts))
 
     # ------------------------------------------------------------ tasks
 
@@ -202,16 +148,15 @@ class Batch:
         result, recap = ended.result, self.tally.recaps.of(host)
         for reply in ended.replies:
             self.tally.add(host, reply, writes=self.writes.get(task.module, False))
-        reached = self._reachable() if once else [host]
+        reached = self._lockstep.reachable if once else [host]
         if (result.get("failed") or result.get("unreachable")) and ended.ignored:
             recap.ok += 1
             recap.ignored += 1
             recap.changed += bool(result.get("failed") and result.get("changed"))
         elif result.get("failed"):
-            self._fail(host, task, title, ended, reached)
+            self._fail(host, task, title, ended, once=once)
         elif result.get("unreachable"):
-            self.tally.unreachable.add(host)
-            self._removed.append(host)
+            self._lockstep.lose(host)
             recap.unreachable += 1
         elif result.get("skipped"):
             recap.skipped += 1
@@ -224,19 +169,12 @@ class Batch:
             for each in reached:
                 self.variables.set_facts(each, {task.register: result})
 
-    def _fail(self, host: str, task: Task, title: str, ended: Ended, failing: Sequence[str]) -> None:
-        rescued = self._cursors[host].will_be_rescued
-        for each in failing:
-            self._cursors[each].fail()
-            self._removed.append(each)
-        if self._cursors[host].failed and self._cursors[host].peek() is None:
-            self._failed_now.add(host)
+    def _fail(self, host: str, task: Task, title: str, ended: Ended, *, once: bool) -> None:
         recap = self.tally.recaps.of(host)
-        if not rescued:
+        if not self._lockstep.fail(host, all_of_them=once):
             recap.failed += 1
             return
         recap.rescued += 1
-        self._removed.remove(host)
         name = title if task.name else ""
         told = {"name": name, "action": task.action, "tags": sorted(task.tags), "register": task.register}
         self.variables.set_facts(host, {"ansible_failed_task": told, "ansible_failed_result": ended.result})
@@ -246,7 +184,7 @@ class Batch:
             handlers = list(self._notifications.find(name))
             if not handlers:
                 raise no_handler(name, task.place, self._notifications.names)
-            if self._cursors[host].in_handlers:
+            if self._lockstep.in_handlers(host):
                 for handler in handlers:
                     self._notifications.notify(host, handler)
             else:
@@ -265,20 +203,13 @@ class Batch:
         bad = {host for host, each in results.items() if each.result.get("failed")}
         lost = {host for host, each in results.items() if each.result.get("unreachable")} - bad
         if fatal and (bad or lost):
-            self._fail_others(bad)
+            self._lockstep.fail_others(bad)
         share = self.play.max_fail_percentage
-        if share is not None and 100 * len(self._failed_now) > share * len(self.hosts):
-            self._fail_others(bad)
+        if share is not None and 100 * self._lockstep.failed_count > share * len(self.hosts):
+            self._lockstep.fail_others(bad)
             self.shared.listen(NoHostsLeft())
             self.broken = True
-        return not (self.broken and len(self._failed_now) >= len(self._reachable()))
-
-    def _fail_others(self, but: set[str]) -> None:
-        for host in self._reachable():
-            if host not in but:
-                self._failed_now.add(host)
-                self._cursors[host].fail()
-                self._removed.append(host)
+        return not (self.broken and self._lockstep.failed_count >= len(self._lockstep.reachable))
 
     # ------------------------------------------------------------ meta
 
@@ -290,26 +221,15 @@ class Batch:
                     continue
             if task.meta == "flush_handlers":
                 self._notifications.deliver(host)
-                self._cursors[host].start_handlers(task)
+                self._lockstep.start_handlers(host, task)
             elif task.meta == "end_host":
-                self._end(host)
+                self._lockstep.end(host)
             elif task.meta in ("end_play", "end_batch"):
-                for each in self._reachable():
-                    self._end(each)
+                for each in self._lockstep.reachable:
+                    self._lockstep.end(each)
                 self.play_ended |= task.meta == "end_play"
             elif task.meta == "clear_host_errors":
-                self._clear_errors()
-
-    def _end(self, host: str) -> None:
-        self._cursors[host].end()
-        self._removed.append(host)
-
-    def _clear_errors(self) -> None:
-        for host in self.hosts:
-            self._failed_now.discard(host)
-            self._failed_before.discard(host)
-            self.tally.unreachable.discard(host)
-            self._cursors[host].clear_errors()
+                self._lockstep.clear_errors()
 
     # ------------------------------------------------------------ words
 
