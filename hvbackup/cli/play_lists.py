@@ -48,7 +48,10 @@ def _show_play(
     from hvbackup.playbook.plays import tasks_of
     from hvbackup.playbook.tags import selected
 
-    tasks = [task for task in tasks_of(selected(play.nodes, options.tags, options.skip_tags)) if not task.implicit]
+    only = options.tags
+    if list_tags and not (options.tags or options.skip_tags):
+        only = ("all", "never")  # who asks for the tags wants all of them, as in Ansible
+    tasks = [task for task in tasks_of(selected(play.nodes, only, options.skip_tags)) if not task.implicit]
     pattern = ",".join(map(str, play.hosts))
     name = str(play.name or pattern)
     tags = sorted({tag for task in tasks for tag in task.tags} | play.tags)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hvbackup.playbook.tally import RunResult
 
 CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
+CENSORED_LABEL = "(censored due to no_log)"
 _WIDTH = 80
 _COLOURS = {
     Status.OK: "green", Status.CHANGED: "yellow", Status.SKIPPED: "cyan", Status.FAILED: "red",
@@ -113,7 +114,8 @@ class PlayOutput:
         elif event.status is Status.FAILED and not event.is_item:
             text += ": FAILED!"
         if event.is_item:
-            text += f" => (item={_label(self._redactor.masked(jsonable(event.label)))})"
+            label = CENSORED_LABEL if event.hidden else _label(self._redactor.masked(jsonable(event.label)))
+            text += f" => (item={label})"
         if self._speaks(event):
             text += " => " + _json(content)
         return text

@@ -13,6 +13,7 @@ from hvbackup.playbook.modules.contract import ModuleContext, ModuleReply
 from hvbackup.playbook.redaction import SecretText
 from hvbackup.playbook.templates import OMIT, Templar
 from hvbackup.remote.options import ConnectionOptions
+from hvbackup.secrets import Secret
 
 _CONNECTION_NAMES = frozenset(
     {"ansible_connection", "ansible_host", "ansible_port", "ansible_user", "ansible_password"}
@@ -37,8 +38,12 @@ class ModuleRun:
 RunModule: TypeAlias = Callable[[ModuleRun], ModuleReply]
 
 
-def module_runner(modules: ModuleTable, templar: Templar) -> RunModule:
-    """Return what runs modules of `modules`, with the connection that the host's variables describe."""
+def module_runner(modules: ModuleTable, templar: Templar, learn_secret: Callable[[str | Secret], None]) -> RunModule:
+    """Return what runs modules of `modules`, with the connection that the host's variables describe.
+
+    Args:
+        learn_secret: Told of passwords and passphrases, vaulted or not, before anything can show them.
+    """
 
     def run(call: ModuleRun) -> ModuleReply:
         connection = ConnectionOptions(transport="local")
@@ -50,6 +55,8 @@ def module_runner(modules: ModuleTable, templar: Templar) -> RunModule:
             except HvBackupError as error:
                 result = {"failed": True, "changed": False, "msg": error.message, "hint": error.hint}
                 return ModuleReply(result=result, exit_code=error.exit_code)
+            if connection.password is not None:
+                learn_secret(connection.password)
         context = ModuleContext(
             connection=connection,
             inventory_hostname=call.host,
@@ -57,6 +64,7 @@ def module_runner(modules: ModuleTable, templar: Templar) -> RunModule:
             diff=call.diff,
             events=call.events,
             cancel=call.cancel,
+            learn_secret=learn_secret,
         )
         return modules.run(call.fqcn, call.arguments, context)
 

@@ -15,6 +15,7 @@ from hvbackup.playbook.grammar import refuse
 from hvbackup.playbook.module_run import module_runner
 from hvbackup.playbook.module_table import ModuleTable
 from hvbackup.playbook.plays import Play, Playbook
+from hvbackup.playbook.redaction import Redactor
 from hvbackup.playbook.run_events import PlayStarted, RunEvent, RunListener, Warned
 from hvbackup.playbook.run_options import RunOptions
 from hvbackup.playbook.serial import batches
@@ -64,7 +65,7 @@ class Runner:
         self._shared = Shared(
             templar=self._templar,
             options=self._options,
-            run_module=module_runner(modules, self._templar),
+            run_module=module_runner(modules, self._templar, (vault.redactor if vault else Redactor()).add),
             action_group=modules.group,
             listen=self._listen,
             events=events,

@@ -91,6 +91,12 @@ def revealed(value: Any, annotation: Any) -> Any:
     return value
 
 
+def secrets_of(arguments: Arguments) -> list[str]:
+    """The secrets among the arguments of a module."""
+    values = (getattr(arguments, name) for name in type(arguments).model_fields)
+    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
+
 def _unknown(name: str, model: type[Arguments]) -> str:
     near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
     if near:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hvbackup.events import Cancellation, EventSink
 from hvbackup.models import JobStatus, Model
 from hvbackup.remote.options import ConnectionOptions
+from hvbackup.secrets import Secret
 
 if TYPE_CHECKING:
     from hvbackup.playbook.modules.kept_hosts import KeptHosts
@@ -22,6 +24,10 @@ class VmOutcome(Model, frozen=True, kw_only=True):
     message: str | None = None
 
 
+def _forget(_secret: str | Secret) -> None:
+    """Where nothing is shown, nothing is to be masked."""
+
+
 class ModuleContext(NamedTuple):
     """What a module gets besides its arguments.
 
@@ -31,6 +37,7 @@ class ModuleContext(NamedTuple):
         check: Change nothing; say what would change.
         diff: Say what changes, as `diff` of the result.
         kept: Connections that stay open for later tasks; None: the task has one of its own.
+        learn_secret: Told of every secret that the module was given, so that it is masked wherever it turns up.
     """
 
     connection: ConnectionOptions
@@ -40,6 +47,7 @@ class ModuleContext(NamedTuple):
     events: EventSink
     cancel: Cancellation
     kept: KeptHosts | None = None
+    learn_secret: Callable[[str | Secret], None] = _forget
 
 
 class ModuleReply(NamedTuple):

@@ -69,7 +69,7 @@ def run_module(fqcn: str, arguments: Mapping[str, Any], context: ModuleContext) 
     Raises:
         PlaybookError: There is no such module.
     """
-    from hvbackup.playbook.modules.arguments import read_arguments
+    from hvbackup.playbook.modules.arguments import read_arguments, secrets_of
     from hvbackup.playbook.modules.replies import bug_reply, error_reply, reply
 
     module = load_module(fqcn)
@@ -83,6 +83,8 @@ def run_module(fqcn: str, arguments: Mapping[str, Any], context: ModuleContext) 
     heard = context._replace(events=listen)
     try:
         read = read_arguments(module.arguments, arguments)
+        for secret in secrets_of(read):
+            context.learn_secret(secret)
         return reply(module, module.run(read, heard), context, warnings)
     except HvBackupError as error:
         return error_reply(module, error, warnings)
