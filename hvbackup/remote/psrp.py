@@ -24,6 +24,7 @@ from hvbackup.errors import ConnectionLost, HvBackupError
 from hvbackup.models import Model
 from hvbackup.remote.bulk import begin_with_input, receive_frames, release, send_frames
 from hvbackup.remote.contract import Answer
+from hvbackup.remote.environment import leave_environment
 from hvbackup.remote.failure_kinds import QUOTAS, SHELL_NOT_FOUND, wsman_fault_code
 from hvbackup.remote.failures import translated
 from hvbackup.remote.lane_transport import Exchange, LaneTransport
@@ -78,6 +79,7 @@ class PsrpSession:
         self._dead = False
         try:
             self.pool.open()
+            leave_environment(self.wsman.transport.session)
             watch.check()
             self._load(prelude, watch)
         except BaseException:

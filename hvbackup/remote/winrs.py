@@ -17,6 +17,7 @@ from winrm.protocol import Protocol
 from hvbackup.errors import HvBackupError
 from hvbackup.models import Model
 from hvbackup.remote.contract import Answer
+from hvbackup.remote.environment import leave_environment
 from hvbackup.remote.failure_kinds import QUOTAS, SHELL_NOT_FOUND, wsman_fault_code
 from hvbackup.remote.failures import translated
 from hvbackup.remote.lane_transport import Exchange, LaneTransport
@@ -49,6 +50,7 @@ class WinrsSession:
         self._used_at = time.monotonic()
         try:
             self.shell: str = self.protocol.open_shell(noprofile=True, codepage=65001)
+            leave_environment(self.protocol.transport.session)
         except BaseException:
             self.protocol.transport.close_session()
             raise

@@ -20,7 +20,9 @@ import spnego.exceptions
 
 _BOUNDARY = re.compile(rb"--\s*Encrypted Boundary(?:--)?\r\n")
 _OCTET_STREAM = b"\tContent-Type: application/octet-stream\r\n"
-#: pyspnego's acceptor finds its accounts by this environment variable only, so servers take turns with it.
+#: pyspnego's acceptor finds its accounts by this environment variable only, so servers take turns with it. Between turns
+#: it is empty, which means none to pyspnego: a variable that was deleted would make `os.environ.items()` of any other
+#: thread fail, and every request of `requests` calls that.
 _ACCOUNTS_VARIABLE = "NTLM_USER_FILE"
 _ENVIRONMENT_LOCK = threading.Lock()
 
@@ -66,15 +68,12 @@ class Accounts:
     def for_acceptor(self) -> Iterator[None]:
         """Let pyspnego's acceptor see these accounts while the block runs."""
         with _ENVIRONMENT_LOCK:
-            before = os.environ.get(_ACCOUNTS_VARIABLE)
+            before = os.environ.get(_ACCOUNTS_VARIABLE, "")
             os.environ[_ACCOUNTS_VARIABLE] = str(self._file)
             try:
                 yield
             finally:
-                if before is None:
-                    del os.environ[_ACCOUNTS_VARIABLE]
-                else:
-                    os.environ[_ACCOUNTS_VARIABLE] = before
+                os.environ[_ACCOUNTS_VARIABLE] = before
 
 
 def _bare(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,15 @@ def test_an_answer_comes_back_typed_with_its_warnings(link: Link) -> None:
 
     assert answer.data.text == "hello"
     assert answer.warnings == ("echoed",)
+
+
+def test_once_connected_nothing_looks_into_the_environment(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of the caller that deletes a variable meanwhile would break whoever reads them all."""
+    link.echo("connected")
+    monkeypatch.setattr(urllib.request, "getproxies_environment", lambda: pytest.fail("it is read for each request"))
+
+    assert link.echo("again").data.text == "again"
+    assert link.frames(lambda _frame: None, count=3, size=1000).data.frames == 3
 
 
 def test_text_survives_whatever_is_in_it(link: Link) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import ssl
 import tempfile
 from pathlib import Path
@@ -37,6 +38,15 @@ def test_an_administrator_gets_in(start_server: StartServer, tls: bool, auth: st
     with opened_pool(server, auth=auth) as pool:
         assert run(pool, "hostname") == ["HV01"]
         assert [shell.owner.lower() for shell in server.service.shells] == ["administrator"]
+
+
+def test_a_logon_takes_no_variable_away_from_other_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NTLM_USER_FILE", raising=False)
+    with Accounts({"anna": PASSWORD}, tmp_path).for_acceptor():
+        names = list(os.environ)  # where `os.environ.items()` of another thread begins
+
+    assert "NTLM_USER_FILE" in names
+    assert "" == {name: os.environ[name] for name in names}["NTLM_USER_FILE"]
 
 
 @pytest.mark.parametrize("auth", ["ntlm", "negotiate"])
