@@ -74,7 +74,7 @@ try {
     }
     $logBytes = New-Object -TypeName byte[] -ArgumentList 0
     if ([IO.File]::Exists($log)) {
-        $logBytes = [IO.File]::ReadAllBytes($log)
+        $logBytes = Get-HvbContent -Path $log
     }
     Write-HvbAnswer -Data ([ordered]@{
             exitCode = $run.exitCode

@@ -317,6 +317,24 @@ function Open-HvbFile {
     New-Object -TypeName System.IO.FileStream -ArgumentList $Path, 'Open', 'Read', 'ReadWrite, Delete', 1, 'SequentialScan'
 }
 
+function Get-HvbContent {
+    # All bytes of a small file, whoever else has it open: diskshadow does not close its log while it works.
+    [CmdletBinding()]
+    [OutputType([byte[]])]
+    param([Parameter(Mandatory)] [string] $Path)
+    $stream = [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite, Delete')
+    try {
+        $content = New-Object -TypeName byte[] -ArgumentList $stream.Length
+        if ($content.Length -gt 0) {
+            Read-HvbFully -Stream $stream -Buffer $content -Offset 0 -Count $content.Length
+        }
+    }
+    finally {
+        $stream.Dispose()
+    }
+    , $content
+}
+
 function Read-HvbFully {
     # Fills a part of a buffer from a file; a file that ends too early is an error.
     [CmdletBinding()]

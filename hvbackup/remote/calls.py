@@ -357,11 +357,12 @@ class LeftoverList(Model, frozen=True, kw_only=True):
 
 
 class GetLeftover(Call[LeftoverList], frozen=True, kw_only=True):
-    """Finds the scratch folders below `HostFacts.scratch_root`."""
+    """Finds the scratch folders below `HostFacts.scratch_root`, or looks for one of them."""
 
     script: ClassVar[str] = "Get-HvbLeftover"
     answer: ClassVar[type[Model]] = LeftoverList
     idempotent: ClassVar[bool] = True
+    scratch: str | None = None
 
 
 class ScratchRemoved(Model, frozen=True, kw_only=True):

@@ -33,6 +33,8 @@ from hvbackup.simulator.vssadmin import list_providers, list_writers
 
 _DISKSHADOW = "C:\\Windows\\System32\\diskshadow.exe"
 _STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+#: So often a scratch folder is looked at that changes meanwhile.
+_LOOKS = 5
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -194,11 +196,31 @@ def _remove_quietly(context: ScriptContext, local: Path, scratch: str) -> None:
 
 def get_leftover(host: HostState, context: ScriptContext) -> dict[str, Any]:
     """Get-HvbLeftover."""
-    read_request(context, GetLeftover)
-    root = host.read().machine.scratch_root
-    local = local_path(host.folder, root)
-    folders = sorted(entry for entry in local.iterdir() if _is_plain_folder(entry)) if local.is_dir() else []
-    return {"leftovers": [_leftover(context, folder, ntpath.join(root, folder.name)) for folder in folders]}
+    call = read_request(context, GetLeftover)
+    record = host.read()
+    root = record.machine.scratch_root
+    if call.scratch:
+        path = scratch_path(record, host.folder, call.scratch)
+        folders = {path: local_path(host.folder, path)}
+    else:
+        local = local_path(host.folder, root)
+        entries = sorted(entry for entry in local.iterdir() if _is_plain_folder(entry)) if local.is_dir() else []
+        folders = {ntpath.join(root, entry.name): entry for entry in entries}
+    found = [_seen_leftover(context, local, path) for path, local in folders.items()]
+    return {"leftovers": [each for each in found if each is not None]}
+
+
+def _seen_leftover(context: ScriptContext, local: Path, path: str) -> dict[str, Any] | None:
+    """What is in a scratch folder, or None when another run removes it just now."""
+    for _ in range(_LOOKS):
+        try:
+            if local.is_dir():
+                return _leftover(context, local, path)
+        except FileNotFoundError:
+            time.sleep(0.05)
+            continue
+        return None
+    raise HostError("FileMissing", f"'{path}' changes while it is read.")
 
 
 def _is_plain_folder(entry: Path) -> bool:

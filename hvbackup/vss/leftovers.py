@@ -82,8 +82,8 @@ def remove_run(
     root = host.scratch_root.rstrip("\\").casefold() + "\\"
     if not scratch.casefold().startswith(root):
         raise InvalidRequest(f"{scratch} is not below {host.scratch_root}")
-    wanted = scratch.rstrip("\\").casefold()
-    found = next((each for each in find_leftovers(transport) if each.scratch.rstrip("\\").casefold() == wanted), None)
+    # Only this one: others may be in the hands of runs that are at work.
+    found = next(iter(transport.call(GetLeftover(scratch=scratch)).data.leftovers), None)
     logs = read_logs(found) if found else ()
     done = _delete(
         transport,

@@ -131,6 +131,27 @@ LEFTOVERS = [
             folder(RUNS + "\\b"),
         ),
     ),
+    Case(
+        "only the one that is asked for",
+        "Get-HvbLeftover",
+        {"scratch": RUNS + "\\b"},
+        prepare=both(folder(RUNS + "\\a"), put(RUNS + "\\b\\create.log", b"\xff\xfe")),
+    ),
+    Case(
+        "one that is not there",
+        "Get-HvbLeftover",
+        {"scratch": RUNS + "\\b"},
+        prepare=folder(RUNS + "\\a"),
+        data={"leftovers": []},
+    ),
+    Case("one elsewhere", "Get-HvbLeftover", {"scratch": "D:\\Hyper-V"}, error="PathRefused"),
+    Case(
+        "one that is a link",
+        "Get-HvbLeftover",
+        {"scratch": RUNS + "\\l"},
+        prepare=both(folder(RUNS), link(RUNS + "\\l", "D:\\Hyper-V")),
+        error="PathRefused",
+    ),
     Case("a damaged marker", "Get-HvbLeftover", {}, prepare=put(RUNS + "\\a\\hvbackup.json", b"{")),
     Case("a marker that is a list", "Get-HvbLeftover", {}, prepare=put(RUNS + "\\a\\hvbackup.json", b"[1]")),
     Case(

@@ -183,6 +183,12 @@ def test_paths_are_literal(path: Path) -> None:
     assert [call for call in calls if "-LiteralPath" not in call] == []
 
 
+@by_name
+def test_files_are_read_whoever_else_has_them_open(path: Path) -> None:
+    """`ReadAllBytes` lets nobody write meanwhile, so Windows refuses it for a log that diskshadow has open."""
+    assert re.findall(r"\[IO\.File\]::(?:ReadAll\w+|ReadLines|OpenRead|OpenText)", code(path)) == []
+
+
 @by_script
 def test_json_is_made_and_read_in_the_prelude(path: Path) -> None:
     text = code(path)

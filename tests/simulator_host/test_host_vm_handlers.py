@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import ntpath
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,6 +184,25 @@ def test_diskshadow_runs_in_a_scratch_folder_with_a_marker(ask: Asker) -> None:
     assert (SCRATCH + "\\mount",) == leftover.exposed
     (shadow,) = ask(GetHost()).data.shadow_copies
     assert "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy1" == shadow.device
+
+
+def test_a_folder_that_another_run_removes_meanwhile_is_no_leftover(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ntpath.dirname(SCRATCH) + "\\other"
+    for scratch in (SCRATCH, other):
+        ask(InvokeDiskShadow(scratch=scratch, step="list", lines=("list writers",)))
+    going, read_bytes = ask.local(other), Path.read_bytes
+
+    def removed_first(path: Path) -> bytes:
+        if path.parent == going:
+            shutil.rmtree(going)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", removed_first)
+
+    assert [SCRATCH] == [each.scratch for each in ask(GetLeftover()).data.leftovers]
+    assert not going.exists()
 
 
 def test_nothing_can_be_written_into_a_shadow_copy(ask: Asker) -> None:
