@@ -20,9 +20,9 @@ import spnego.exceptions
 
 _BOUNDARY = re.compile(rb"--\s*Encrypted Boundary(?:--)?\r\n")
 _OCTET_STREAM = b"\tContent-Type: application/octet-stream\r\n"
-#: pyspnego's acceptor finds its accounts by this environment variable only, so servers take turns with it. Between turns
-#: it is empty, which means none to pyspnego: a variable that was deleted would make `os.environ.items()` of any other
-#: thread fail, and every request of `requests` calls that.
+#: pyspnego's acceptor finds its accounts by this environment variable only, so servers take turns. Between turns
+#: it is empty, which is none to pyspnego: deleting it would make `os.environ.items()` of any other thread fail, and
+#: `requests` calls that.
 _ACCOUNTS_VARIABLE = "NTLM_USER_FILE"
 _ENVIRONMENT_LOCK = threading.Lock()
 
