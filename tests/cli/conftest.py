@@ -76,3 +76,23 @@ def in_repository(invoke: Invoke, tmp_path: Path) -> tuple[str, ...]:
     options = ("--repository", str(tmp_path / "repository"), "--passphrase-from", "none")
     assert 0 == invoke("repository", "init", *options).code
     return options
+
+
+@pytest.fixture
+def inventory_of(tmp_path: Path) -> Callable[[dict[str, ServedHost]], str]:
+    """Write an inventory of hosts by their names, with unvaulted passwords, as people begin with."""
+
+    def write(hosts: dict[str, ServedHost]) -> str:
+        entries = {
+            name: {
+                "ansible_host": "127.0.0.1", "ansible_port": host.server.port, "ansible_user": host.ready.username,
+                "ansible_password": host.ready.password, "ansible_psrp_ca_cert": str(host.ready.ca_file),
+            }
+            for name, host in hosts.items()
+        }  # fmt: skip
+        content = {"all": {"vars": {"ansible_connection": "psrp"}, "hosts": entries}}
+        path = tmp_path / "inventory.yml"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    return write

@@ -37,6 +37,7 @@ TWO_TASKS = """\
 """
 
 PlayText = Callable[..., "Done"]
+InventoryOf = Callable[[dict[str, ServedHost]], str]
 
 
 @pytest.fixture
@@ -48,21 +49,6 @@ def play_text(invoke: Invoke, tmp_path: Path) -> PlayText:
         return invoke("play", "site.yml", "-i", inventory, *flags)
 
     return play
-
-
-def inventory_of(hosts: dict[str, ServedHost], folder: Path) -> str:
-    """An inventory with unvaulted passwords, as people begin with."""
-    entries = {
-        name: {
-            "ansible_host": "127.0.0.1", "ansible_port": host.server.port, "ansible_user": host.ready.username,
-            "ansible_password": host.ready.password, "ansible_psrp_ca_cert": str(host.ready.ca_file),
-        }
-        for name, host in hosts.items()
-    }  # fmt: skip
-    content = {"all": {"vars": {"ansible_connection": "psrp"}, "hosts": entries}}
-    path = folder / "inventory.yml"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return str(path)
 
 
 # ---------------------------------------------------------------- what is shown
@@ -231,7 +217,7 @@ def test_no_log_hides_results_and_items_at_every_verbosity(play_text: PlayText) 
 
 
 def test_a_password_is_masked_also_where_it_was_never_vaulted(
-    play_text: PlayText, served: ServedHost, tmp_path: Path
+    play_text: PlayText, served: ServedHost, inventory_of: InventoryOf
 ) -> None:
     text = f"""\
 - hosts: hv01
@@ -245,7 +231,7 @@ def test_a_password_is_masked_also_where_it_was_never_vaulted(
 """
 
     for flags in (("-vvvvv",), ("--json",)):
-        done = play_text(text, *flags, inventory=inventory_of({"hv01": served}, tmp_path))
+        done = play_text(text, *flags, inventory=inventory_of({"hv01": served}))
 
         assert 0 == done.code, done.out
         assert served.ready.password not in done.out + done.err
@@ -253,7 +239,7 @@ def test_a_password_is_masked_also_where_it_was_never_vaulted(
         assert "******** is the passphrase" in done.out
 
 
-def test_what_a_host_says_is_never_a_template(play_text: PlayText, tmp_path: Path) -> None:
+def test_what_a_host_says_is_never_a_template(play_text: PlayText, inventory_of: InventoryOf, tmp_path: Path) -> None:
     name = "{{ lookup('env', 'HOME') }}{% for x in range(9) %}"
     build_host(tmp_path / "hostile", vms=[VmSpec(key="a", name=name)])
     text = """\
@@ -269,7 +255,7 @@ def test_what_a_host_says_is_never_a_template(play_text: PlayText, tmp_path: Pat
       loop_control: {label: "{{ item.vm_name }}"}
 """
     with serve_host(tmp_path / "hostile") as host:
-        done = play_text(text, "--json", inventory=inventory_of({"hv01": host}, tmp_path))
+        done = play_text(text, "--json", inventory=inventory_of({"hv01": host}))
 
     assert 0 == done.code, done.out
     shown = [record["result"] for record in done.of_type("task_result")]
@@ -281,7 +267,7 @@ def test_what_a_host_says_is_never_a_template(play_text: PlayText, tmp_path: Pat
 
 
 def test_a_rescue_never_turns_a_failed_backup_into_success(
-    play_text: PlayText, served: ServedHost, invoke: Invoke, tmp_path: Path, in_repository: tuple[str, ...]
+    play_text: PlayText, served: ServedHost, inventory_of: InventoryOf, in_repository: tuple[str, ...]
 ) -> None:
     with served.host.change() as record:
         record.faults.create_hresult = VSS_E_OBJECT_NOT_FOUND
@@ -295,7 +281,7 @@ def test_a_rescue_never_turns_a_failed_backup_into_success(
         - ansible.builtin.debug: {{msg: never mind}}
 """
 
-    done = play_text(text, "--json", inventory=inventory_of({"hv01": served}, tmp_path))
+    done = play_text(text, "--json", inventory=inventory_of({"hv01": served}))
 
     summary = done.records[-1]
     assert 1 == done.code == summary["exitCode"]
@@ -307,7 +293,7 @@ def test_a_rescue_never_turns_a_failed_backup_into_success(
 
 
 def test_each_vm_has_its_line_in_the_end(
-    play_text: PlayText, served: ServedHost, tmp_path: Path, in_repository: tuple[str, ...]
+    play_text: PlayText, served: ServedHost, inventory_of: InventoryOf, in_repository: tuple[str, ...]
 ) -> None:
     text = f"""\
 - hosts: hv01
@@ -316,7 +302,7 @@ def test_each_vm_has_its_line_in_the_end(
     - hvbackup.hyperv.vm_backup: {{repository: {in_repository[1]}, passphrase_from: none}}
 """
 
-    done = play_text(text, inventory=inventory_of({"hv01": served}, tmp_path))
+    done = play_text(text, inventory=inventory_of({"hv01": served}))
 
     assert 0 == done.code, done.out
     assert "    web01: ok" in done.out
