@@ -171,6 +171,12 @@ class PackPool:
                 self._submit(self._open.pop())
             self._changed.wait_for(lambda: not waiting & (self._filling | self._flushing))
 
+    def settle(self) -> None:
+        """Wait for the packs that are being stored now: whatever becomes of them is no matter of who comes later."""
+        with self._changed:
+            waiting = set(self._flushing)
+            self._changed.wait_for(lambda: not waiting & self._flushing)
+
     def close(self) -> None:
         """Drop the open packs and wait for those that are being stored."""
         with self._changed:

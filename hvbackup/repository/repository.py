@@ -176,6 +176,8 @@ class Repository(Upkeep):
         Args:
             lease: Checked right before the point is written.
         """
+        if self._pool is not None:
+            self._pool.settle()  # a point that was given up may have left packs that are still to fail
         with self._lock:
             # Before the packs are listed: a pack that is deleted after this has changed these names.
             names = self._watch.look()

@@ -9,6 +9,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from faulty_store import CountingStore
-from repository_points import CHEAP, PASSPHRASE, make_point, restore_file, store_files
+from repository_points import CHEAP, PASSPHRASE, cut, make_point, restore_file, store_files, write_blocks
 
 from hvbackup.errors import (
     InvalidRequest,
@@ -225,6 +226,34 @@ def test_a_disk_that_refuses_stops_the_point_with_its_cause(
 
         assert 1 <= travelled <= 74
         assert repository.points() == [before, after]
+        assert repository.check(read_data=True).ok
+
+
+def test_a_pack_of_an_abandoned_point_that_fails_late_does_not_hurt_the_next_point(
+    make: Callable[[], Repository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make() as repository:
+        going, gate, write = threading.Event(), threading.Event(), os.write
+
+        def refuse_late(descriptor: int, data: memoryview) -> int:
+            if len(data) < 5000:
+                return write(descriptor, data)
+            going.set()
+            gate.wait(30)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(os, "write", refuse_late)
+        abandoned = repository.begin(host="HV01", vm_id="1", vm_name="a")
+        disk = abandoned.file("disk", 80_000, source="disk", kind="disk", grid=SMALL)
+        write_blocks(disk, cut(noise(80_000, 2), SMALL))
+        assert going.wait(30)
+        abandoned.abort()
+        monkeypatch.undo()
+        threading.Timer(0.2, gate.set).start()
+        point, travelled = store_files(repository, {"disk": noise(80_000, 2)}, SMALL)
+
+        assert travelled >= 1
+        assert repository.points() == [point]
         assert repository.check(read_data=True).ok
 
 
