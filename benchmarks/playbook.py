@@ -2,7 +2,7 @@
 
     python benchmarks/playbook.py [--hosts 60] [--forks 10] [--servers 4] [--tasks light|vms] [--rounds 1] [--json]
 
-Needs ansible-core with hvbackup in its environment: HVBACKUP_ANSIBLE_BIN names the folder with ansible-playbook. Both
+Needs ansible-core with hvbackup in its environment: TEST_ANSIBLE_BIN names the folder with ansible-playbook. Both
 runners connect to the same simulated hosts, over TLS, with the same number of forks, and do the same: `light` is
 `host_info`, `assert`, `cleanup`; `vms` is `host_info`, `vm_info`, `debug`. Several names of the inventory stand for one
 simulated host. The simulated hosts are processes of their own, and share the processors of this machine with the
@@ -67,7 +67,7 @@ def main() -> int:
     arguments = parser.parse_args()
     ansible = ansible_playbook()
     if ansible is None:
-        print("ansible-playbook is not installed; set HVBACKUP_ANSIBLE_BIN", file=sys.stderr)
+        print("ansible-playbook is not installed; set TEST_ANSIBLE_BIN", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -87,7 +87,7 @@ def main() -> int:
 
 def ansible_playbook() -> Path | None:
     """Return the program, or None."""
-    named = os.environ.get("HVBACKUP_ANSIBLE_BIN")
+    named = os.environ.get("TEST_ANSIBLE_BIN")
     for place in (Path(named) if named else None, PROJECT / ".venv-ansible" / "bin"):
         if place is not None and (place / "ansible-playbook").is_file():
             return place / "ansible-playbook"

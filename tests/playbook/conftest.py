@@ -20,8 +20,8 @@ RunAnsible: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def ansible_bin() -> Path | None:
-    """The folder with `ansible-playbook`: named by HVBACKUP_ANSIBLE_BIN, `.venv-ansible/bin`, or on the PATH."""
-    named = os.environ.get("HVBACKUP_ANSIBLE_BIN")
+    """The folder with `ansible-playbook`: named by TEST_ANSIBLE_BIN, `.venv-ansible/bin`, or on the PATH."""
+    named = os.environ.get("TEST_ANSIBLE_BIN")
     candidates = [Path(named)] if named else []
     candidates.append(PROJECT / ".venv-ansible" / "bin")
     on_path = shutil.which("ansible-playbook")
@@ -35,7 +35,17 @@ def ansible_folder() -> Path:
     """The folder with ansible-core's programs; skips where there is none."""
     folder = ansible_bin()
     if folder is None:
-        pytest.skip("ansible-core is not installed: set HVBACKUP_ANSIBLE_BIN to compare with it")
+        pytest.skip("ansible-core is not installed: set TEST_ANSIBLE_BIN to compare with it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def oldest_ansible_folder() -> Path:
+    """The folder with the programs of the oldest ansible-core that the collection supports; skips without it."""
+    named = os.environ.get("TEST_ANSIBLE_OLDEST_BIN")
+    folder = Path(named) if named else PROJECT / ".venv-ansible-oldest" / "bin"
+    if not (folder / "ansible-playbook").is_file():
+        pytest.skip("ansible-core 2.17 is not installed: set TEST_ANSIBLE_OLDEST_BIN to compare with it")
     return folder
 
 

@@ -49,7 +49,7 @@ Play = Callable[..., Played]
 def installed(ansible_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of collections with ours in it, built and installed as users do."""
     folder = tmp_path_factory.mktemp("collection")
-    variables = {**os.environ, "HVBACKUP_ANSIBLE_BIN": str(ansible_folder), "HOME": str(folder)}
+    variables = {**os.environ, "TEST_ANSIBLE_BIN": str(ansible_folder), "HOME": str(folder)}
     subprocess.run(
         [sys.executable, SCRIPT, "--output", folder], check=True, capture_output=True, env=variables, timeout=120
     )

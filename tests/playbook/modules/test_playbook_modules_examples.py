@@ -47,7 +47,7 @@ class Place(NamedTuple):
             return sorted((point.vm_name, " ".join(point.tags)) for point in repository.points())
 
 
-@pytest.fixture(params=["hvbackup play", "ansible-playbook"])
+@pytest.fixture(params=["hvbackup play", "ansible-playbook", "ansible-playbook 2.17"])
 def place(
     request: pytest.FixtureRequest, make_site: MakeSite, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Place:
@@ -72,8 +72,9 @@ def place(
         "HVBACKUP_STATE_DIR": str(tmp_path / "state"), "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1",
     }  # fmt: skip
     command = [sys.executable, "-m", "hvbackup", "play"]
-    if request.param == "ansible-playbook":
-        ansible: Path = request.getfixturevalue("ansible_folder")
+    if request.param != "hvbackup play":
+        oldest = request.param.endswith("2.17")
+        ansible: Path = request.getfixturevalue("oldest_ansible_folder" if oldest else "ansible_folder")
         install: Callable[[Path, Path], None] = request.getfixturevalue("install_collection")
         install(ansible, folder / "collections")
         command = [str(ansible / "ansible-playbook")]

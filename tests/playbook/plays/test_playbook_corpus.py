@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import oldest_differences
 import pytest
 from play_corpus import Case, cases, record_ansible, record_here, recorded
 
@@ -38,6 +39,24 @@ def test_a_part_of_the_recording_is_what_ansible_core_does(ansible_folder: Path,
 @pytest.mark.timeout(1200)
 def test_the_recording_is_what_ansible_core_does(ansible_folder: Path, tmp_path: Path) -> None:
     _compare(ansible_folder, CASES, tmp_path)
+
+
+def test_a_part_of_what_the_oldest_ansible_core_does_otherwise_is_known(
+    oldest_ansible_folder: Path, tmp_path: Path
+) -> None:
+    _compare_oldest(oldest_ansible_folder, CASES[::_STEP], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_what_the_oldest_ansible_core_does_otherwise_is_known(oldest_ansible_folder: Path, tmp_path: Path) -> None:
+    _compare_oldest(oldest_ansible_folder, CASES, tmp_path)
+
+
+def _compare_oldest(ansible_folder: Path, wanted: list[Case], folder: Path) -> None:
+    records = zip(wanted, record_ansible(ansible_folder, wanted, folder), strict=True)
+    differing = {case.id for case, record in records if record != RECORDED[case.id][1]}
+    assert differing == oldest_differences.ALL & {case.id for case in wanted}
 
 
 def _compare(ansible_folder: Path, wanted: list[Case], folder: Path) -> None:

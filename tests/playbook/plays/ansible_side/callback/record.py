@@ -32,10 +32,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._write("task", task.get_name(), True)
 
     def _result(self, kind: str, result: Any, ignored: bool = False) -> None:
-        if result.task.action in ("meta", "ansible.builtin.meta"):
+        if _part(result, "task").action in ("meta", "ansible.builtin.meta"):
             return
-        plain = json.loads(json.dumps(dict(result.result), default=str))
-        self._write("result", result.host.get_name(), kind, ignored, plain)
+        plain = json.loads(json.dumps(dict(_part(result, "result")), default=str))
+        self._write("result", _part(result, "host").get_name(), kind, ignored, plain)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("changed" if result.is_changed() else "ok", result)
@@ -47,8 +47,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._result("failed", result, bool(ignore_errors))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._result("unreachable", result, bool(result.task.ignore_unreachable))
+        self._result("unreachable", result, bool(_part(result, "task").ignore_unreachable))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         for host in sorted(stats.processed):
             self._write("recap", host, stats.summarize(host))
+
+
+def _part(result: Any, name: str) -> Any:
+    """A part of a result; before ansible-core 2.19 its name begins with an underscore."""
+    return getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
