@@ -35,7 +35,6 @@ class Batch:
         writes: Whether a module changes anything.
 
     Attributes:
-        broken: `max_fail_percentage` was exceeded: no further batch and no further play.
         play_ended: `meta: end_play` was met.
     """
 
@@ -48,7 +47,6 @@ class Batch:
     tally: Tally
     pool: ThreadPoolExecutor
     writes: Mapping[str, bool]
-    broken: bool = False
     play_ended: bool = False
 
     def __post_init__(self) -> None:
@@ -96,6 +94,7 @@ class Batch:
         elif handler:
             for host in who:
                 self._notifications.done(host, task)
+        left = self._lockstep.reachable
         self.shared.listen(TaskStarted(name=title, module=task.module, place=task.place, handler=handler))
         results = self._results(task, title, who, first)
         for host in who:
@@ -104,7 +103,7 @@ class Batch:
         fatal = (once or len(who) < len(chosen) or bool(self._setting(task, "any_errors_fatal", first, bool))) and not (
             self._setting(task, "ignore_errors", first, bool)
         )
-        return self._consequences(results, fatal=fatal)
+        return self._consequences(results, left, fatal=fatal)
 
     def _results(self, task: Task, title: str, who: Sequence[str], first: Mapping[str, Any]) -> dict[str, Ended]:
         throttle = self._setting(task, "throttle", first, int) or 0
@@ -198,18 +197,22 @@ class Batch:
                 for host in hosts:
                     self.variables.set_facts(host, facts)
 
-    def _consequences(self, results: Mapping[str, Ended], *, fatal: bool) -> bool:
-        """`any_errors_fatal` and `max_fail_percentage`; return whether the play goes on."""
+    def _consequences(self, results: Mapping[str, Ended], left: Sequence[str], *, fatal: bool) -> bool:
+        """`any_errors_fatal` and `max_fail_percentage`; return whether the play goes on.
+
+        Args:
+            left: The hosts that were left before the task.
+        """
         bad = {host for host, each in results.items() if each.result.get("failed")}
         lost = {host for host, each in results.items() if each.result.get("unreachable")} - bad
         if fatal and (bad or lost):
-            self._lockstep.fail_others(bad)
+            self._lockstep.fail_others(left, than=bad)
         share = self.play.max_fail_percentage
         if share is not None and 100 * self._lockstep.failed_count > share * len(self.hosts):
-            self._lockstep.fail_others(bad)
+            self._lockstep.fail_others(left, than=bad)
             self.shared.listen(NoHostsLeft())
-            self.broken = True
-        return not (self.broken and self._lockstep.failed_count >= len(self._lockstep.reachable))
+            self.tally.broken = True
+        return not (self.tally.broken and self._lockstep.failed_count >= len(self._lockstep.reachable))
 
     # ------------------------------------------------------------ meta
 

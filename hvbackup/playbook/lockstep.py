@@ -35,7 +35,7 @@ class Lockstep:
             self._cursors[host].lost = True
             self._cursors[host].end()
         self._removed = [*self._failed_before, *tally.unreachable]
-        self._reached: Position = (0, 0)
+        self._reached: Position = (-1, 0)
 
     # ------------------------------------------------------------ who
 
@@ -64,14 +64,13 @@ class Lockstep:
         waiting: dict[Position, list[str]] = {}
         tasks: dict[Position, Task] = {}
         for host in self.reachable:
-            task = self._cursors[host].peek()
-            if task is not None:
-                position = self._cursors[host].position(task)
-                waiting.setdefault(position, []).append(host)
-                tasks[position] = task
+            following = self._cursors[host].peek()
+            if following is not None:
+                waiting.setdefault(following.position, []).append(host)
+                tasks[following.position] = following.task
         if not waiting:
             return [], None
-        position = min((each for each in waiting if each >= self._reached), default=min(waiting))
+        position = min((each for each in waiting if each > self._reached), default=min(waiting))
         self._reached = position
         for host in waiting[position]:
             self._cursors[host].take()
@@ -81,8 +80,9 @@ class Lockstep:
         """Step over all tasks before the one of this name; return whether there is one."""
         found = False
         for cursor in self._cursors.values():
-            while (task := cursor.peek()) is not None:
-                if task.title == pattern or fnmatchcase(task.title, pattern):
+            while (following := cursor.peek()) is not None:
+                title = following.task.title
+                if title == pattern or fnmatchcase(title, pattern):
                     found = True
                     break
                 cursor.take()
@@ -110,9 +110,9 @@ class Lockstep:
             self._removed.remove(host)
         return rescued
 
-    def fail_others(self, than: set[str]) -> None:
-        """Let all hosts fail because some did; a `rescue` takes them on, too."""
-        for host in self.reachable:
+    def fail_others(self, hosts: Iterable[str], *, than: set[str]) -> None:
+        """Let `hosts` fail because some did; a `rescue` takes them on, too."""
+        for host in hosts:
             if host not in than:
                 self._failed_now.add(host)
                 self._cursors[host].fail()
@@ -138,6 +138,8 @@ class Lockstep:
 
     def report(self) -> None:
         """Tell the tally who failed."""
+        for host in self.reachable:
+            self._cursors[host].advance()
         failed = {host for host, cursor in self._cursors.items() if cursor.failed} | self._failed_before
         self._tally.failed_at_end = failed
         self._tally.failed = failed | self._failed_now

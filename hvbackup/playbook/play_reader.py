@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,16 @@ def _sections(node: Map, reader: TaskReader, around: Inherited) -> tuple[Node, .
     for key in _SECTIONS:
         tasks = reader.nodes(fields.nodes(node, key), around, node.place)
         flush = reader.flush(place=node.place)
-        found += [Block(block=tasks, always=(flush,))] if force else [*tasks, flush]
+        found += [Block(block=_in_blocks(tasks), always=_in_blocks((flush,)))] if force else [*tasks, flush]
+    return tuple(found)
+
+
+def _in_blocks(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Put tasks that follow each other into a block together, as Ansible does: they fail together."""
+    found: list[Node] = []
+    for loose, group in itertools.groupby(nodes, key=lambda node: isinstance(node, Task)):
+        together = tuple(group)
+        found += [Block(block=together)] if loose else together
     return tuple(found)
 
 

@@ -132,7 +132,7 @@ class Runner:
                 return False
             if batch.play_ended:
                 return True
-            if batch.broken or self._tally.gone - gone == len(some):
+            if self._tally.broken or self._tally.gone - gone == len(some):
                 return False
         return True
 

@@ -25,6 +25,7 @@ class RunResult:
         failed_work: Hosts on which a module that changes something failed before it came to any VM.
         failed_hosts, unreachable_hosts: As Ansible counts them: not those that were rescued or ignored.
         unreachable_work: Hosts that a module did not reach, also where that was ignored.
+        broken: `max_fail_percentage` was exceeded, and that was the end.
     """
 
     recaps: Mapping[str, Recap]
@@ -33,6 +34,7 @@ class RunResult:
     unreachable_work: Sequence[str] = ()
     failed_hosts: Sequence[str] = ()
     unreachable_hosts: Sequence[str] = ()
+    broken: bool = False
     interrupted: bool = False
 
     @property
@@ -49,10 +51,13 @@ class RunResult:
 
     @property
     def ansible_exit_code(self) -> int:
-        """What ansible-playbook ends with for the same hosts: 4 unreachable, else 2 failed, else 0."""
-        if self.unreachable_hosts:
+        """What ansible-playbook ends with for the same hosts: 4 unreachable, else 2 failed, else 0.
+
+        Where `max_fail_percentage` has ended it, it is 2.
+        """
+        if self.unreachable_hosts and not self.broken:
             return 4
-        return 2 if self.failed_hosts else 0
+        return 2 if self.failed_hosts or self.broken else 0
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Tally:
         unreachable: Hosts that are asked nothing more.
         started: Whether `--start-at-task` has found its task.
         stepping: Whether `--step` still asks.
+        broken: `max_fail_percentage` was exceeded: no further batch and no further play.
     """
 
     recaps: Recaps = field(default_factory=Recaps)
@@ -74,6 +80,7 @@ class Tally:
     unreachable: set[str] = field(default_factory=set)
     started: bool = False
     stepping: bool = True
+    broken: bool = False
     interrupted: bool = False
     _outcomes: list[VmOutcome] = field(default_factory=list)
     _failed_work: dict[str, None] = field(default_factory=dict)
@@ -101,5 +108,6 @@ class Tally:
             unreachable_work=tuple(self._unreachable_work),
             failed_hosts=tuple(sorted(self.failed_at_end)),
             unreachable_hosts=tuple(sorted(self.unreachable)),
+            broken=self.broken,
             interrupted=self.interrupted,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import oldest_differences
 import pytest
 from play_corpus import Case, cases, record_ansible, record_here, recorded
+from random_plays import random_case
 
 CASES = cases()
 RECORDED = recorded()
@@ -57,6 +58,19 @@ def _compare_oldest(ansible_folder: Path, wanted: list[Case], folder: Path) -> N
     records = zip(wanted, record_ansible(ansible_folder, wanted, folder), strict=True)
     differing = {case.id for case, record in records if record != RECORDED[case.id][1]}
     assert differing == oldest_differences.ALL & {case.id for case in wanted}
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(8), pytest.param(range(8, 200), marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+def test_playbooks_by_chance_do_here_what_they_do_under_ansible_core(
+    ansible_folder: Path, tmp_path: Path, seeds: range
+) -> None:
+    chosen = [random_case(seed) for seed in seeds]
+    home = tmp_path / "ansible"
+    home.mkdir()
+    for case, record in zip(chosen, record_ansible(ansible_folder, chosen, home), strict=True):
+        assert (case.id, record_here(case, tmp_path)) == (case.id, record)
 
 
 def _compare(ansible_folder: Path, wanted: list[Case], folder: Path) -> None:
