@@ -62,9 +62,7 @@ class Batch:
             if task is None:
                 break
             self._tell_hosts()
-            if task.meta:
-                self._run_meta(task, chosen)
-            elif not self._run_task(task, chosen):
+            if not (self._run_meta(task, chosen) if task.meta else self._run_task(task, chosen)):
                 break
         self.tally.interrupted |= self.shared.cancel.is_set
         self._lockstep.report()
@@ -216,7 +214,9 @@ class Batch:
 
     # ------------------------------------------------------------ meta
 
-    def _run_meta(self, task: Task, chosen: Sequence[str]) -> None:
+    def _run_meta(self, task: Task, chosen: Sequence[str]) -> bool:
+        """Do what `meta` says; return whether the play goes on."""
+        left = self._lockstep.reachable
         for host in chosen if task.meta in _FOR_EACH_HOST else chosen[:1]:
             if task.conditions:
                 variables = self.variables.of_host(host, task)
@@ -233,6 +233,7 @@ class Batch:
                 self.play_ended |= task.meta == "end_play"
             elif task.meta == "clear_host_errors":
                 self._lockstep.clear_errors()
+        return self._consequences({}, left, fatal=False)
 
     # ------------------------------------------------------------ words
 

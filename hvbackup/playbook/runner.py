@@ -111,7 +111,10 @@ class Runner:
         return tuple(hosts)
 
     def _play(self, play: Play, pool: ThreadPoolExecutor) -> bool:
-        """Run a play; return whether the next one may follow."""
+        """Run a play; return whether the next one may follow.
+
+        Batches go on until all hosts of one are out; where `max_fail_percentage` is exceeded, they mostly are.
+        """
         hosts = self.hosts_of(play)
         self._variables.begin_play(play, all_hosts=hosts)
         self._variables.set_hosts(play_hosts=hosts, batch=hosts)
@@ -120,8 +123,9 @@ class Runner:
             self._begin(play, hosts)
             self._listen(Warned(text="no hosts matched; the play is skipped"))
             return True
+        goes_on = True
         for some in batches(self._serial(play), hosts):
-            gone = self._tally.gone
+            gone, self._tally.broken = self._tally.gone, False
             self._begin(play, some)
             batch = Batch(
                 play=play, nodes=nodes, hosts=some, all_hosts=hosts, shared=self._shared, variables=self._variables,
@@ -130,11 +134,12 @@ class Runner:
             batch.run()
             if self._shared.cancel.is_set:
                 return False
+            goes_on = goes_on and not self._tally.broken
             if batch.play_ended:
-                return True
-            if self._tally.broken or self._tally.gone - gone == len(some):
+                return goes_on
+            if self._tally.gone - gone == len(some):
                 return False
-        return True
+        return goes_on
 
     def _begin(self, play: Play, hosts: Sequence[str]) -> None:
         try:

@@ -25,7 +25,7 @@ class RunResult:
         failed_work: Hosts on which a module that changes something failed before it came to any VM.
         failed_hosts, unreachable_hosts: As Ansible counts them: not those that were rescued or ignored.
         unreachable_work: Hosts that a module did not reach, also where that was ignored.
-        broken: `max_fail_percentage` was exceeded, and that was the end.
+        broken: `max_fail_percentage` was exceeded in the last batch.
     """
 
     recaps: Mapping[str, Recap]
@@ -71,7 +71,7 @@ class Tally:
         unreachable: Hosts that are asked nothing more.
         started: Whether `--start-at-task` has found its task.
         stepping: Whether `--step` still asks.
-        broken: `max_fail_percentage` was exceeded: no further batch and no further play.
+        broken: `max_fail_percentage` was exceeded in the batch that ran last: no further play.
     """
 
     recaps: Recaps = field(default_factory=Recaps)
