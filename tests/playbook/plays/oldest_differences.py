@@ -55,6 +55,7 @@ RENDERED_AGAIN = frozenset({
 })  # fmt: skip
 #: Words that it does not know, and states of hosts that were mended later.
 OLD_ENGINE = frozenset({
+    "failures: a flush after a handler has failed begins behind it",
     "handlers: handlers flushed inside of a block with rescue",
     "loops: break_when ends a loop",
     "more: end_play in a rescue",
