@@ -18,10 +18,11 @@ from hvbackup.errors import HvBackupError, PlaybookError
 from hvbackup.playbook.nodes import Map, Place, Seq, Text, place_of, place_text
 from hvbackup.playbook.suggestions import suggestion
 from hvbackup.playbook.templating.environment import Environment
+from hvbackup.playbook.templating.opened import Opened
 from hvbackup.playbook.templating.registry import FILTERS, GLOBALS, TESTS
 from hvbackup.playbook.templating.type_names import type_name
 from hvbackup.playbook.templating.undefined import Failed, Missing, MissingUsed, sentence
-from hvbackup.playbook.templating.values import OMIT, HostVariables, Opened, result, seen
+from hvbackup.playbook.templating.values import OMIT, HostVariables, result, seen
 
 __all__ = ["OMIT", "HostVariables", "Templar"]
 

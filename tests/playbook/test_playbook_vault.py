@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import re
 from binascii import hexlify
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,30 @@ def test_every_value_of_a_vaulted_file_is_masked() -> None:
 
 
 # ---------------------------------------------------------------- where passwords come from
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ s }}", "{{ s[0:5] }}", "{{ s[0] }}", "{{ s | list }}", "{{ s.split('-') }}", "{{ s | split('-') }}",
+        "{{ s.partition('-')[0] }}", "{{ 'a' ~ s[0:5] }}", "{{ s[0:5] + 'x' }}", "{{ 'x' + s[0:5] }}",
+        "{{ '%s!' % s[0:5] }}", "{{ s.lower() }}", "{{ s | regex_findall('[a-z]+') }}",
+        "{{ s | regex_search('[a-z]+') }}", "{{ (s | list)[0:5] | join }}", "{{ s.replace('-', '')[0:5] }}",
+        "{{ {'k': s[0:5]} }}", "{{ [s[0:5]] | to_json }}", "{{ (s | split('-')) | first }}",
+        "{{ s | upper | lower | truncate(5, true, '') }}", "{% for c in s %}{{ c }}{% endfor %}",
+        "{% set t = s[0:5] %}{{ t }}", "{{ s | wordwrap(5, true, '|') }}",
+    ],
+)  # fmt: skip
+def test_a_piece_of_a_secret_is_as_secret_as_all_of_it(template: str) -> None:
+    variables = {"s": SecretText("tulip-secret-4711")}
+    redactor = Redactor()
+    redactor.add("tulip-secret-4711")
+
+    rendered = Templar().render(Text(template), variables)
+
+    shown = json.dumps(redactor.masked(rendered))
+    assert "********" in shown
+    assert not re.search('tul|lip|secr|4711|"t"', shown)
 
 
 def secret_file(path: Path, text: str, mode: int = 0o600) -> Path:

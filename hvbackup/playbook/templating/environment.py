@@ -11,14 +11,15 @@ from jinja2.compiler import Frame
 from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.parser import Parser
-from jinja2.runtime import Context, Undefined
+from jinja2.runtime import Context, Undefined, str_join
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import LRUCache, missing
 
 from hvbackup.errors import PlaybookError
 from hvbackup.playbook.templating.bounds import MAX_TEXT, check_format, check_padding, check_power, check_product
+from hvbackup.playbook.templating.opened import Opened
 from hvbackup.playbook.templating.undefined import Missing, MissingUsed
-from hvbackup.playbook.templating.values import OMIT, Opened, plain
+from hvbackup.playbook.templating.values import OMIT, plain
 
 
 def concat(parts: Iterable[Any]) -> Any:
@@ -57,6 +58,13 @@ class _CodeGenerator(NativeCodeGenerator):
 
     def visit_Const(self, node: nodes.Const, frame: Frame) -> None:  # noqa: N802 - named by Jinja
         self.write(repr(node.as_const(frame.eval_ctx)))
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - named by Jinja
+        self.write("environment.joined((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
 
 
 class _Lexer(Lexer):
@@ -176,6 +184,12 @@ class Environment(SandboxedEnvironment):
         for _ in parts:
             pass
         return context.vars["result"]
+
+    @staticmethod
+    def joined(parts: tuple[Any, ...]) -> str:
+        """What `~` gives: text, secret where a part is."""
+        text = str_join(parts)
+        return Opened(text) if any(isinstance(part, Opened) for part in parts) else text
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Refuse products, powers and formats that would fill the memory."""

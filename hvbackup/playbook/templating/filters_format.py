@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from hvbackup.playbook.templating.values import Opened
+from hvbackup.playbook.templating.opened import Opened
 from hvbackup.playbook.yaml_reader import read_yaml_text
 
 

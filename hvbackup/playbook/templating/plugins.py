@@ -13,8 +13,9 @@ from jinja2.runtime import Context, Undefined
 
 from hvbackup.errors import HvBackupError, PlaybookError
 from hvbackup.playbook.templating.bounds import check_format, check_padding
+from hvbackup.playbook.templating.opened import as_secret, holds_secret
 from hvbackup.playbook.templating.undefined import Failed, MissingUsed
-from hvbackup.playbook.templating.values import Opened, plain
+from hvbackup.playbook.templating.values import plain
 
 #: Most items that a filter may give.
 MAX_ITEMS = 100_000
@@ -33,9 +34,7 @@ def as_filter(name: str, function: Callable[..., Any], *, takes_missing: bool, t
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         value = _called("filter", name, function, args, kwargs, takes_missing, takes_lazy)
-        if type(value) is str and any(isinstance(each, Opened) for each in args):
-            return Opened(value)
-        return value
+        return as_secret(value) if any(map(holds_secret, args)) else value
 
     return call
 

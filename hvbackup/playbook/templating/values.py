@@ -15,14 +15,9 @@ from jinja2.runtime import Undefined
 from hvbackup.errors import PlaybookError
 from hvbackup.playbook.nodes import EncryptedText, Text
 from hvbackup.playbook.redaction import SecretText
+from hvbackup.playbook.templating.opened import Opened
 from hvbackup.playbook.templating.undefined import MissingUsed
 from hvbackup.secrets import Secret
-
-
-class Opened(str):
-    """A secret text inside a template: filters and operators get its true characters."""
-
-    __slots__ = ()
 
 
 class Omit:
@@ -237,7 +232,7 @@ def result(value: Any) -> Any:
         PlaybookError: It is of a kind that no variable holds (a function, a range).
     """
     if isinstance(value, Opened):
-        return SecretText(value)
+        return SecretText(str.__str__(value))
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, _SCALARS):
