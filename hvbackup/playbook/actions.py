@@ -18,10 +18,16 @@ from hvbackup.playbook.truth import TruthUnclear, as_number, as_truth
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a built-in module works with, besides its arguments."""
+    """What a built-in module works with, besides its arguments.
+
+    Attributes:
+        variables: As they are now; conditions and expressions see them.
+        given: As they were at the first attempt; arguments are rendered from them.
+    """
 
     templar: Templar
     variables: Mapping[str, Any]
+    given: Mapping[str, Any]
     options: RunOptions
     cancel: Cancellation
     title: str
@@ -63,8 +69,8 @@ def set_fact(arguments: Map, around: Surroundings) -> dict[str, Any]:
     for key, value in arguments.items():
         if key == "cacheable":
             continue
-        name = around.templar.render(key, around.variables)
-        rendered = around.templar.render(Map({"value": value}), around.variables)
+        name = around.templar.render(key, around.given)
+        rendered = around.templar.render(Map({"value": value}), around.given)
         if "value" in rendered:  # else it is `omit`
             facts[variable_name(name, arguments.place_of(key))] = rendered["value"]
     if not facts:
@@ -111,7 +117,7 @@ ACTIONS: dict[str, Callable[[Map, Surroundings], dict[str, Any]]] = {
 def _rendered(arguments: Map, around: Surroundings, *, but: str = "") -> dict[str, Any]:
     """The arguments without those that are `omit`, and without the one that is an expression."""
     rest = Map({key: value for key, value in arguments.items() if key != but})
-    given: dict[str, Any] = around.templar.render(rest, around.variables)
+    given: dict[str, Any] = around.templar.render(rest, around.given)
     return given
 
 

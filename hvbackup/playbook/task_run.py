@@ -170,8 +170,9 @@ class TaskRun:
         more = max(0, again) if again is not None else DEFAULT_RETRIES if task.until else 0
         delay = setting(task.delay, templar, variables, kind=float, name="delay", place=task.place)
         attempts = 1 + more
+        given = dict(variables)  # arguments are rendered from these: what one attempt sets, the next must not see
         for attempt in range(1, attempts + 1):
-            result = self._once(variables)
+            result = self._once(variables, given)
             if attempts > 1:
                 result["attempts"] = attempt
             self._judge(result, variables)
@@ -186,9 +187,9 @@ class TaskRun:
         result.setdefault("msg", f"Task failed: it was not as wanted after {attempts} attempts")
         return result
 
-    def _once(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def _once(self, variables: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         self._replies = []
-        result = self._module(variables)
+        result = self._module(variables, given)
         result.setdefault("failed", False)
         result.setdefault("changed", False)
         if self.task.register:
@@ -226,18 +227,18 @@ class TaskRun:
 
     # ------------------------------------------------------------ modules
 
-    def _module(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def _module(self, variables: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         task, shared = self.task, self.shared
         arguments = with_defaults(task, shared.action_group, builtin=task.module in ACTIONS)
         if task.module in ACTIONS:
-            around = Surroundings(shared.templar, variables, shared.options, shared.cancel, self.title)
+            around = Surroundings(shared.templar, variables, given, shared.options, shared.cancel, self.title)
             return ACTIONS[task.module](arguments, around)
         check = self._static("check_mode", variables, default=shared.options.check)
         diff = self._static("diff", variables, default=shared.options.diff)
         reply = shared.run_module(
             ModuleRun(
                 fqcn=task.module,
-                arguments=shared.templar.render(arguments, variables),
+                arguments=shared.templar.render(arguments, given),
                 variables=variables,
                 host=self.host,
                 check=check,

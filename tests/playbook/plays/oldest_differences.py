@@ -7,6 +7,7 @@ NUMBERS_ARE_TEXTS = frozenset({
     "blocks: a failed task registers also when it is rescued",
     "builtins: debug",
     "builtins: set_fact",
+    "failures: arguments are rendered once for all attempts",
     "loops: loop over a template with conditions for each item",
     "loops: set_fact in a loop keeps the last one",
     "loops: unreachable items",
