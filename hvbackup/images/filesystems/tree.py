@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from hvbackup.errors import EntryNotFound, HvBackupError, ImageDamaged, ImageUnsupported
 from hvbackup.images.filesystems.adapter import Guard
@@ -82,7 +82,8 @@ class _Place(Generic[NodeT]):
         return self.path.rpartition("/")[2]
 
 
-class _Names(NamedTuple, Generic[NodeT]):
+@dataclass(frozen=True)
+class _Names(Generic[NodeT]):
     """The names in a folder; its node is kept with them, as the library reads the folder to make it."""
 
     node: NodeT
