@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hvbackup.images import extracted_file
 from hvbackup.images.writer import create_vhdx
 from hvbackup.simulator.small_disk import own_content, write_small_disk
 
@@ -199,3 +204,72 @@ def test_json_is_pure(invoke: Invoke, disk: Path) -> None:
 
     assert all(isinstance(json.loads(line)["type"], str) for line in done.out.splitlines())
     assert {"file", "extracted", "summary"} <= {record["type"] for record in done.records}
+
+
+# ---------------------------------------------------------------- when it is stopped, or there is no more room
+
+
+def big_disk(path: Path, make: MakeDisk) -> dict[str, bytes]:
+    """Write a disk with forty files of 150 kB."""
+    files = {f"many/{number:02}.bin": bytes([number + 1]) * 150_000 for number in range(40)}
+    write_disk(path, make(files))
+    return files
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+def test_ctrl_c_leaves_whole_files_only_and_a_second_run_brings_the_rest(
+    invoke: Invoke, ext_volume: MakeDisk, tmp_path: Path
+) -> None:
+    files = big_disk(tmp_path / "disk.img", ext_volume)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("HVBACKUP_", "COV_"))}
+    command = [sys.executable, "-m", "hvbackup", "image", "get", "disk.img", "1:/many", "-o", "out", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while '"file"' not in lines[-1]:
+            lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        lines += process.stdout.read().splitlines()
+
+    records = [json.loads(line) for line in lines if line.strip()]
+    assert process.returncode in (0, 130)  # 0: it was done before it heard
+    assert process.returncode == records[-1].get("exitCode", 130)
+    there = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in files_in(tmp_path / "out")}
+    assert there.items() <= files.items()
+
+    again = invoke("image", "get", "disk.img", "1:/many", "-o", "out", "--json")
+
+    assert 0 == again.code
+    assert files == {
+        path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in files_in(tmp_path / "out")
+    }
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below a folder, unfinished ones too."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_no_more_room_ends_it_with_an_exit_code_of_its_own(
+    invoke: Invoke, ext_volume: MakeDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = big_disk(tmp_path / "disk.img", ext_volume)
+    written: list[int] = []
+    write_all = extracted_file.write_all
+
+    def until_full(file: Any, data: Any) -> None:
+        written.append(len(data))
+        if len(written) > 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(file, data)
+
+    monkeypatch.setattr(extracted_file, "write_all", until_full)
+
+    done = invoke("image", "get", "disk.img", "1:/many", "-o", "out", "--json")
+
+    assert 4 == done.code
+    assert "there is no room left" in done.of_type("error")[0]["message"]
+    assert 4 == done.records[-1]["exitCode"]
+    kept = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in files_in(tmp_path / "out")}
+    assert 5 == len(kept)
+    assert kept.items() <= files.items()
