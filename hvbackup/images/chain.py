@@ -62,7 +62,10 @@ def open_image(source: Source, parent: Image | None = None, *, raw: bool = False
         return Vhd(source, parent)
     if raw:
         return RawDisk(source)
-    raise ImageUnsupported("the file has the signature of neither a VHDX nor a VHD")
+    raise ImageUnsupported(
+        "the file has the signature of neither a VHDX nor a VHD",
+        hint="If it is a flat disk (dd, qemu raw), say so: --raw, or raw=True in the library.",
+    )
 
 
 def is_differencing(image: Image) -> bool:

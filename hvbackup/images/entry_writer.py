@@ -72,6 +72,8 @@ class EntryWriter:
             self._file(item)
         elif kind is EntryKind.SYMLINK and self._options.links == "keep":
             self._link(item)
+        elif kind is EntryKind.OTHER and item.entry.unreadable:  # what it is cannot be told
+            self._ledger.record(item, FileStatus.FAILED, reason=item.entry.unreadable)
         elif kind is EntryKind.OTHER:
             self._ledger.record(item, FileStatus.SKIPPED, reason="a device, a pipe or a socket")
         else:

@@ -118,6 +118,7 @@ def test_a_flat_file_is_read_where_it_is_said_to_be_one(invoke: Invoke, tmp_path
     done = invoke("image", "info", "disk.raw", "--raw")
 
     assert (1, True) == (refused.code, "signature of neither a VHDX nor a VHD" in refused.err)
+    assert "say so: --raw" in refused.err
     assert (0, True) == (done.code, "format      flat file" in done.out)
     assert "ntfs" in done.out
     assert "next: hvbackup image ls --raw disk.raw 1:/" in done.err

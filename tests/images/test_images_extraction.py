@@ -17,6 +17,7 @@ from hvbackup.events import Cancellation, Event, Progress
 from hvbackup.images import destination as destination_module
 from hvbackup.images.destination import Destination, HeldFolder, NamedFolder
 from hvbackup.images.extraction import ExtractedFile, ExtractionOptions, ExtractionResult, extract
+from hvbackup.images.filesystems.contract import EntryKind
 from hvbackup.images.names import NameRules
 from hvbackup.images.source import BytesSource, Source
 
@@ -199,6 +200,12 @@ def test_what_the_disk_says_is_unreadable_is_not_opened(tmp_path: Path) -> None:
 
     assert ("failed", "deduplicated; mount it on Windows") == (record.status, record.reason)
     assert [] == files.opened
+
+
+def test_what_nobody_can_tell_the_kind_of_is_a_failure_and_not_passed_over(tmp_path: Path) -> None:
+    nodes = {"/a": Node(kind=EntryKind.OTHER, unreadable="its inode cannot be read"), "/b": Node(kind=EntryKind.OTHER)}
+
+    assert [("/a", "failed"), ("/b", "skipped")] == rows(run(nodes, tmp_path))
 
 
 def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Iterator
 from uuid import UUID
@@ -11,7 +12,7 @@ import pyfsext
 from hvbackup.errors import ImageDamaged, ImageUnsupported
 from hvbackup.images.filesystems.adapter import SourceFile
 from hvbackup.images.filesystems.contract import FileSystemInfo
-from hvbackup.images.filesystems.posix import Extent, PosixParser, Times
+from hvbackup.images.filesystems.posix import Extent, InodeFile, PosixParser, Times
 
 _SUPERBLOCK = 1024
 _FAST_LINK_BYTES = 60
@@ -99,6 +100,16 @@ class ExtInodes:
             return None
         flags: int = struct.unpack_from("<I", self._inode(number), 32)[0]
         return _ENCRYPTED if flags & _ENCRYPTED_FLAG else None
+
+    def inode_file(self, number: int) -> InodeFile | None:
+        """A file or link with the flag of inline data."""
+        inode = self._inode(number)
+        mode, owner, size = struct.unpack_from("<HHI", inode)
+        group, links, flags = *struct.unpack_from("<HH", inode, 24), *struct.unpack_from("<I", inode, 32)
+        if not flags & _INLINE_FLAG or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+            return None
+        owner_high, group_high = struct.unpack_from("<HH", inode, 120)
+        return InodeFile(number, mode, size, links, owner | owner_high << 16, group | group_high << 16)
 
     def inline(self, number: int, size: int) -> bytes | None:
         """The contents that lie in the inode: 60 bytes where the list of extents would be, the rest in an attribute."""

@@ -1,8 +1,9 @@
 """ext and XFS by libyal's libraries, and what those get wrong by our own look at the inodes.
 
 Seen with libfsext 20260821 and libfsxfs 20260901: names that are not UTF-8 cannot be had; inline data of ext beyond 60
-bytes come as zeros; times of ext after 2038 are wrong; the target of a long XFS link is its block header, and places of
-extents of XFS are numbers of blocks as XFS writes them, with a gap after each allocation group.
+bytes come as zeros, and inodes with up to 60 or nearly full of them are refused; times of ext after 2038 are wrong; the
+target of a long XFS link is its block header, and places of extents of XFS are numbers of blocks as XFS writes them,
+with a gap after each allocation group.
 """
 
 from __future__ import annotations
@@ -35,8 +36,50 @@ class Times(NamedTuple):
     created: int | None
 
 
+class InodeFile(NamedTuple):
+    """A file or link all of which lies in its inode, with the questions that the libraries' own entries answer."""
+
+    number: int
+    mode: int
+    size: int
+    links: int
+    owner: int
+    group: int
+
+    def get_inode_number(self) -> int:
+        """The inode."""
+        return self.number
+
+    def get_file_mode(self) -> int:
+        """Type and permission bits."""
+        return self.mode
+
+    def get_size(self) -> int:
+        """Length in bytes."""
+        return self.size
+
+    def get_number_of_links(self) -> int:
+        """How many names it has."""
+        return self.links
+
+    def get_owner_identifier(self) -> int:
+        """The user."""
+        return self.owner
+
+    def get_group_identifier(self) -> int:
+        """The group."""
+        return self.group
+
+    def get_number_of_extents(self) -> int:
+        """None."""
+        return 0
+
+
 class Inodes(Protocol):
     """What is read from inodes directly."""
+
+    def inode_file(self, number: int) -> InodeFile | None:
+        """A file or link that lies in its inode, which the library may refuse; None for all others."""
 
     def place(self, offset: int) -> int:
         """Where in the volume an extent lies, from what the library says of it."""
@@ -117,7 +160,12 @@ class PosixParser:
 
     def node(self, key: int) -> Any:
         """The file of an inode number."""
-        node = self._volume.get_file_entry_by_inode(key)
+        try:
+            node = self._volume.get_file_entry_by_inode(key)
+        except OSError:
+            node = self._inodes.inode_file(key)
+            if node is None:
+                raise
         if node is None:
             raise ImageDamaged(f"a folder names the inode {key}, which is not there")
         return node

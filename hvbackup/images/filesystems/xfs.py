@@ -11,7 +11,7 @@ import pyfsxfs
 from hvbackup.errors import ImageDamaged
 from hvbackup.images.filesystems.adapter import SourceFile
 from hvbackup.images.filesystems.contract import FileSystemInfo
-from hvbackup.images.filesystems.posix import Extent, PosixParser, Times
+from hvbackup.images.filesystems.posix import Extent, InodeFile, PosixParser, Times
 from hvbackup.images.filesystems.xfs_log import log_is_clean
 
 _LOCAL = 1
@@ -101,6 +101,10 @@ class XfsInodes:
             return None
         flags: int = struct.unpack_from(">H", self._inode(number), 90)[0]
         return _REALTIME if flags & _REALTIME_FLAG else None
+
+    def inode_file(self, number: int) -> InodeFile | None:
+        """The library reads those that there are."""
+        return None
 
     def inline(self, number: int, size: int) -> bytes | None:
         """Contents of files never lie in the inode."""
