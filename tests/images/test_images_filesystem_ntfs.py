@@ -382,3 +382,54 @@ def test_changed_bytes_in_the_metadata_give_an_error_or_another_tree_but_no_cras
                 assert all(entry.path == f"/{entry.name}" for entry in files.entries("/"))
         except (ImageDamaged, ImageUnsupported):
             continue
+
+
+# ---------------------------------------------------------------- clusters of other sizes
+
+
+@pytest.mark.parametrize("cluster", [512, 2048, 8192, 65536])
+def test_folders_are_whole_whatever_the_size_of_a_cluster(cluster: int, tmp_path: Path) -> None:
+    """Where a block of an index is smaller than a cluster, libfsntfs 20260714 leaves most of a large folder out."""
+    path = empty_file(tmp_path / "volume", 96 * MIB)
+    run("mkfs.ntfs", "-q", "-F", "-f", "-c", str(cluster), path)
+    with mounted(path, *OPTIONS, program_name="ntfs-3g") as root:
+        for folder_name in ("one", "two", "three"):
+            (root / folder_name).mkdir()
+        for number in range(250):  # in turn, so that the indexes of the folders lie in pieces
+            for folder_name in ("one", "two", "three"):
+                (root / folder_name / f"a name that is rather long, as they are - {number:04}.txt").write_text(
+                    f"{number}"
+                )
+        for number in range(0, 250, 3):
+            (root / "two" / f"a name that is rather long, as they are - {number:04}.txt").unlink()
+        (root / "one/inner").mkdir()
+        (root / "one/inner/ü.bin").write_bytes(bytes(range(256)) * 400)
+        expected = hashes_of(root)
+
+    with FileSource(path) as source, open_file_system(source, "ntfs") as files:
+        assert read_back(files, without=("/$RECYCLE.BIN",)) == expected
+        assert files.entry("/ONE/INNER/Ü.bin").size_bytes == 102_400
+        assert len({entry.name for entry in files.entries("/three")}) == 250
+
+
+def test_of_an_index_with_a_damaged_block_the_rest_is_listed_and_the_damage_told(tmp_path: Path) -> None:
+    path = empty_file(tmp_path / "volume", 48 * MIB)
+    run("mkfs.ntfs", "-q", "-F", "-f", "-c", "65536", path)
+    with mounted(path, *OPTIONS, program_name="ntfs-3g") as root:
+        (root / "many").mkdir()
+        for number in range(100):
+            (root / "many" / f"file {number:04}").touch()
+        (root / "fine").write_text("fine")
+    content = path.read_bytes()
+    name = "file 0".encode("utf-16-le")
+    indexes = (at for at in range(0, len(content), 4096) if content[at : at + 4] == b"INDX")
+    (*_, last) = (at for at in indexes if name in content[at : at + 4096])
+    path.write_bytes(content[:last] + b"BAAD" + content[last + 4 :])
+
+    with FileSource(path) as source, open_file_system(source, "ntfs") as files:
+        listed = list(files.entries("/many"))
+        good = [entry.name for entry in listed if entry.unreadable is None]
+        (bad,) = (entry.unreadable for entry in listed if entry.unreadable is not None)
+        assert 10 < len(good) < 100
+        assert "not all of the folder can be read" in bad
+        assert read(files, "/fine") == b"fine"

@@ -14,6 +14,7 @@ from hvbackup.errors import ImageDamaged
 from hvbackup.images.filesystems import reparse, wof
 from hvbackup.images.filesystems.adapter import Contents, Guard, SourceFile, shortened
 from hvbackup.images.filesystems.contract import Entry, EntryKind, FileSystemInfo, Stream
+from hvbackup.images.filesystems.ntfs_index import FolderIndex
 from hvbackup.images.filesystems.tree import Child
 from hvbackup.images.source import Source
 
@@ -59,13 +60,15 @@ class NtfsParser:
     def __init__(self, file: SourceFile) -> None:
         self._volume: Any = pyfsntfs.volume()
         self._volume.open_file_object(file)
+        self._cluster: int = self._volume.get_cluster_block_size()
+        self._index = FolderIndex(file.read_at, self._record, self._cluster)
         self._upper = _upper_case(self._volume)
         self._owners: dict[int, str | None] = {}
         self.info = FileSystemInfo(
             kind="ntfs",
             label=self._volume.get_name() or "",
             id=f"{self._volume.get_serial_number():016x}",
-            block_bytes=self._volume.get_cluster_block_size(),
+            block_bytes=self._cluster,
             notes=tuple(_notes(self._volume)),
         )
 
@@ -75,6 +78,10 @@ class NtfsParser:
 
     def children(self, folder: Any) -> Iterator[Child[Any]]:
         """What is in a folder, without NTFS's own files. The library holds the whole index of the folder in memory."""
+        key = folder.get_file_reference() & _MFT_NUMBER
+        if self._index.block_bytes(key) < self._cluster:
+            yield from self._own_children(key)
+            return
         for number in range(folder.get_number_of_sub_file_entries()):
             try:
                 node = folder.get_sub_file_entry(number)
@@ -85,6 +92,23 @@ class NtfsParser:
                 yield Child(_text(node.get_name()), ImageDamaged(_GONE) if gone else node)
             except OSError as error:
                 yield Child(f"\\x entry {number}", ImageDamaged(f"it is damaged: {shortened(error)}"))
+
+    def _own_children(self, folder: int) -> Iterator[Child[Any]]:
+        """The same by our own reading, where the library's leaves most of it out."""
+        try:
+            for name, reference in self._index.entries(folder):
+                if reference & _MFT_NUMBER >= _FIRST_FILE:
+                    yield Child(name, self._node_or_error(reference))
+        except ImageDamaged as error:
+            yield Child("\\x entries", ImageDamaged(f"not all of the folder can be read: {error.message}"))
+
+    def _node_or_error(self, reference: int) -> Any:
+        try:
+            return self.node(reference)
+        except ImageDamaged as error:
+            return error
+        except OSError as error:
+            return ImageDamaged(f"it is damaged: {shortened(error)}")
 
     def key(self, node: Any) -> int:
         """MFT number and sequence number."""
