@@ -389,7 +389,7 @@ def test_changed_bytes_in_the_metadata_give_an_error_or_another_tree_but_no_cras
 
 @pytest.mark.parametrize("cluster", [512, 2048, 8192, 65536])
 def test_folders_are_whole_whatever_the_size_of_a_cluster(cluster: int, tmp_path: Path) -> None:
-    """Where a block of an index is smaller than a cluster, libfsntfs 20260714 leaves most of a large folder out."""
+    """Where a block of an index is smaller than a cluster, libfsntfs 20260827 leaves most of a large folder out."""
     path = empty_file(tmp_path / "volume", 96 * MIB)
     run("mkfs.ntfs", "-q", "-F", "-f", "-c", str(cluster), path)
     with mounted(path, *OPTIONS, program_name="ntfs-3g") as root:

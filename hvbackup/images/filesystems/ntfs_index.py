@@ -1,6 +1,6 @@
 """The names in a folder of NTFS, by our own look at its index ($I30).
 
-libfsntfs 20260714 leaves out what lies in blocks of an index that are smaller than a cluster, and says nothing: such
+libfsntfs 20260827 leaves out what lies in blocks of an index that are smaller than a cluster, and says nothing: such
 blocks are numbered by 512 bytes, not by clusters (volumes with clusters above 4 KiB, which Windows recommends for large
 files). Here all blocks that the index's bitmap names are read, in their order; no tree is walked.
 """
