@@ -268,7 +268,11 @@ def test_the_files_of_a_real_file_system_in_its_limited_process_are_those_that_w
     subprocess.run([shutil.which("mkfs.ext4") or "", "-q", "-d", tree, image], check=True, capture_output=True)
 
     with open_in_sandbox(BytesSource(image.read_bytes()), "ext4") as files, mounted(mount_files, files, folder):
-        assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == [
+        # by another process: in Python 3.10 rglob holds the interpreter's lock, which the file system needs to answer
+        listed = subprocess.run(
+            [shutil.which("find") or "", ".", "-mindepth", "1"], cwd=folder, check=True, capture_output=True, text=True
+        )
+        assert sorted(line.removeprefix("./") for line in listed.stdout.splitlines()) == [
             "etc", "etc/big", "etc/deep", "etc/deep/name ü", "etc/link", "lost+found",
         ]  # fmt: skip
         assert (folder / "etc/big").read_bytes() == (tree / "etc/big").read_bytes()
